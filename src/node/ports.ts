@@ -1,0 +1,75 @@
+/** What the agent needs from the world; composition roots and tests decide what stands behind it. */
+import type { CID } from 'multiformats/cid'
+
+/** Why a backend could not do a job. `unavailable`: the daemon does not answer, wait for it; all others are retried with backoff. */
+export type BackendCode = 'unavailable' | 'timeout' | 'not-found' | 'no-space' | 'too-large' | 'invalid' | 'failed'
+
+/** The one error that backends throw (an abort rejects with the signal's reason instead). */
+export class BackendError extends Error {
+  override readonly name = 'BackendError'
+  readonly code: BackendCode
+
+  constructor(code: BackendCode, message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.code = code
+  }
+}
+
+/** How far a pin has come; both grow and never shrink within one call. */
+export interface PinProgress {
+  readonly blocks: number
+  readonly bytes: number
+}
+
+/** What a pin call may be told. */
+export interface PinOptions {
+  readonly signal: AbortSignal
+  /** Multiaddrs with /p2p of peers that may hold the content; dialled first, failures ignored. */
+  readonly origins: readonly string[]
+  readonly onProgress?: (progress: PinProgress) => void
+}
+
+/** What a backend holds of a pinned DAG. */
+export interface PinStat {
+  /** Size of all blocks of the DAG, each counted once; undefined where the daemon does not tell cheaply. */
+  readonly bytes?: number
+  /** Whether the pin is the operator's own: found before we added it, without our name. */
+  readonly foreign: boolean
+}
+
+/** Whether a backend can work now. */
+export type BackendHealth =
+  | { readonly ok: true; readonly version: string; readonly freeBytes?: number; readonly usedBytes?: number; readonly pins?: number }
+  | { readonly ok: false; readonly reason: string }
+
+/** Where the content of a backend can be reached: what presence tells others. */
+export interface BackendPeer {
+  /** The backend's own peer id. Two agents with one are one replica. */
+  readonly peer: string
+  /** Its swarm multiaddrs, without /p2p. */
+  readonly addresses: readonly string[]
+}
+
+/**
+ * Where content is kept. Implementations pass `test/contract/pin-backend.ts`.
+ * Pins are recursive, durable when the promise resolves, and idempotent: repeating a call is harmless.
+ */
+export interface PinBackend {
+  readonly kind: 'helia' | 'kubo'
+  /** How many pin calls it serves best at a time; the queue never makes more. */
+  readonly concurrency: number
+  start(): Promise<void>
+  stop(): Promise<void>
+  /** Fetches what is missing and holds all of it. After a rejection nothing is pinned and nothing is left that is never freed. */
+  pin(cid: CID, options: PinOptions): Promise<PinStat>
+  /** Lets go of our pin. Resolves without effect when it is not pinned or is the operator's. */
+  unpin(cid: CID, options: { readonly signal: AbortSignal }): Promise<void>
+  /** Our own pins (never the operator's), in no order. */
+  list(options: { readonly signal: AbortSignal }): AsyncIterable<CID>
+  /** What is held for one CID; undefined when it is not pinned at all. */
+  stat(cid: CID, options: { readonly signal: AbortSignal }): Promise<PinStat | undefined>
+  /** Asks the daemon or the disk; answers within two seconds and never throws. */
+  health(): Promise<BackendHealth>
+  /** Where its content can be reached now; undefined when unknown. */
+  peer(): Promise<BackendPeer | undefined>
+}

@@ -1,0 +1,27 @@
+/** What may be wrong with bytes that arrive, in the order in which it is looked for. */
+export type FaultCode = 'size' | 'encoding' | 'signer' | 'signature' | 'shape' | 'network'
+
+/** Bytes that no node of this version could accept; `code` says which check failed. */
+export class InvalidMessageError extends Error {
+  override readonly name = 'InvalidMessageError'
+  readonly code: FaultCode
+
+  constructor(code: FaultCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
+/** Which kind of text could not be read. */
+export type TextCode = 'cid' | 'key' | 'options' | 'label'
+
+/** Text from a person or a file that does not mean what it should; the message quotes it. */
+export class InvalidTextError extends Error {
+  override readonly name = 'InvalidTextError'
+  readonly code: TextCode
+
+  constructor(code: TextCode, message: string) {
+    super(message)
+    this.code = code
+  }
+}
