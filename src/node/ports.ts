@@ -73,3 +73,10 @@ export interface PinBackend {
   /** Where its content can be reached now; undefined when unknown. */
   peer(): Promise<BackendPeer | undefined>
 }
+
+/** Where an agent's own words go; what comes from the network is said at `debug` only. */
+export interface Log {
+  debug(message: string): void
+  info(message: string): void
+  warn(message: string): void
+}

@@ -52,7 +52,7 @@ export function commandIdFrom(bytes: Uint8Array): CommandId {
 export function openEnvelope(bytes: Uint8Array, maxBytes: number = MAX_ENVELOPE_BYTES): Envelope {
   if (bytes.byteLength > maxBytes) throw new InvalidMessageError('size', `${bytes.byteLength} bytes, at most ${maxBytes}`)
   const map = wire.fields(wire.decode(bytes), 'envelope')
-  const kind = map['kind'] ?? 'command'
+  const kind = map['kind'] === undefined ? 'command' : map['kind']
   if (kind !== 'command' && kind !== 'ack' && kind !== 'presence') wire.malformed('kind')
   if (Object.keys(map).length !== (map['kind'] === undefined ? 3 : 4) || map['kind'] === 'command') wire.malformed('envelope')
   const payload = wire.bytes(map['payload'], 'payload', { max: maxBytes })

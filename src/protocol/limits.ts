@@ -9,6 +9,9 @@ export const MAX_ENVELOPE_BYTES = 60 * 1024
 /** About what fits in {@link MAX_ENVELOPE_BYTES} at 53 bytes for the smallest `pin`; bounds work before decoding. */
 export const MAX_OPERATIONS = 1_200
 
+/** Lists and maps within each other: messages need 4; a decoder that recurses must not be sent deeper than its stack. */
+export const MAX_NESTING = 16
+
 /** A CIDv1 of SHA2-512 takes 68 bytes; longer ones are identity CIDs that smuggle content into commands. */
 export const MAX_CID_BYTES = 96
 
@@ -59,3 +62,78 @@ export const MAX_PAGE_BYTES = 1024 * 1024
 
 /** CIDs that one status query may name. */
 export const MAX_QUERY_CIDS = 1_000
+
+/** Time between two ack batches of a node, for each node that shares the topic: all nodes together speak 50 times a second. */
+export const ACK_INTERVAL_PER_NODE_MS = 20
+
+/** A sender sees news at least this often. */
+export const ACK_INTERVAL_MAX_MS = 2_000
+
+/** Batches a quiet node may send at once, so that a single pin is acknowledged without waiting. */
+export const ACK_BURST = 4
+
+/** A command that is heard again is acknowledged again at most this often: old messages must not provoke acks. */
+export const REPEAT_ACK_MS = 10_000
+
+/** Commands remembered as refused or lately acknowledged; the oldest are forgotten. */
+export const MAX_REMEMBERED = 4_096
+
+/** Commands that wait to be stored; more are ignored until the disk has caught up, and their sender offers them again. */
+export const MAX_PENDING_COMMANDS = 1_024
+
+/** One block: bitswap's own limit for a message; larger ones cannot be fetched from any peer. */
+export const MAX_BLOCK_BYTES = 2 * 1024 * 1024
+
+/** Links from the root to a block: UnixFS stays below 64; a longer chain costs a round trip a block and is not a file. */
+export const MAX_DAG_DEPTH = 65_536
+
+/** Blocks that one pin fetches at a time: fills a link of 50 ms with 256 KiB blocks, and no more than a peer's want-list takes. */
+export const WALK_WIDTH = 24
+
+/** Blocks on their way from peers at a time, all pins together: 16 MiB of the usual 256 KiB blocks in memory. */
+export const MAX_FETCHES = 64
+
+/** Wants that a peer may leave with us: its blocks are read into memory when they are sent. */
+export const MAX_PEER_WANTS = 512
+
+/** Bytes left free on the disk: the databases beside the blocks must go on writing. */
+export const DISK_RESERVE_BYTES = 64 * 1024 * 1024
+
+/** One question: {@link MAX_QUERY_CIDS} CIDs of the longest kind, or as many command ids, with room for the rest. */
+export const MAX_QUERY_BYTES = 112 * 1024
+
+/** Commands that one question for acks may name. */
+export const MAX_QUERY_COMMANDS = 1_000
+
+/** Rows of one page: the smallest take over 80 bytes, so more do not fit in {@link MAX_PAGE_BYTES}. */
+export const MAX_PAGE_ROWS = 13_000
+
+/** Pages of one answer: above a million rows the asker names CIDs or a pinset. */
+export const MAX_PAGES = 1_000
+
+/** A refusal over a stream: a command id, a network name and a code. */
+export const MAX_REFUSAL_BYTES = 512
+
+/**
+ * One gossip frame that we read. A message in it is held to {@link MAX_ENVELOPE_BYTES}; but the answer to a peer that asks
+ * for what it missed (IWANT) packs all of it into one frame, and a frame above the bound kills the link.
+ */
+export const MAX_GOSSIP_FRAME_BYTES = 2 * 1024 * 1024
+
+/** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
+export const MAX_PRESENCES = 1_024
+
+/** Commands a sender's ledger keeps; beyond it those that a node accepted go, oldest first, with their receipts. */
+export const LEDGER_MAX_COMMANDS = 100_000
+
+/** Bytes of envelopes a sender's ledger keeps, with the same rule. */
+export const LEDGER_MAX_BYTES = 64 * 1024 * 1024
+
+/** Commands that no node accepted and that a sender offers again on its next run. */
+export const MAX_OFFERED_AGAIN = 100
+
+/** Nodes of which a sender keeps states for one send: more are not counted. */
+export const MAX_TRACKED_NODES = 1_000
+
+/** A block up to this size is made durable by the database's group commit, and its file synced later: a sync a block costs more. */
+export const MAX_JOURNALED_BYTES = 16 * 1024

@@ -1,3 +1,5 @@
+import { MAX_COUNTER } from './limits.ts'
+
 /** A hybrid logical clock reading: wall-clock milliseconds, then a counter within the millisecond. */
 export interface Hlc {
   readonly ms: number
@@ -25,7 +27,7 @@ export function compareRank(a: Rank, b: Rank): number {
 /** The next reading above `last` at wall-clock time `now`: never goes back, even when the wall clock does. */
 export function tick(last: Hlc | undefined, now: number): Hlc {
   if (last === undefined || now > last.ms) return { ms: now, counter: 0 }
-  return { ms: last.ms, counter: last.counter + 1 }
+  return last.counter < MAX_COUNTER ? { ms: last.ms, counter: last.counter + 1 } : { ms: last.ms + 1, counter: 0 }
 }
 
 /** The later of two readings, either of which may be missing. */

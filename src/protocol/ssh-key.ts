@@ -14,6 +14,9 @@ export const SSH_ED25519 = 'ssh-ed25519'
 /** Bytes of an Ed25519 public key. @see https://www.rfc-editor.org/rfc/rfc8032 */
 export const PUBLIC_KEY_BYTES = 32
 
+/** An Ed25519 peer id takes 52 characters in base58 and 65 as a CID in base32. */
+const MAX_NODE_ID_TEXT = 128
+
 const PREFIX = sshString(SSH_ED25519)
 
 /** Length of the blob of an `ssh-ed25519` key. */
@@ -83,11 +86,13 @@ export function nodeIdOf(blob: Uint8Array): NodeId {
 export function blobOfNodeId(text: string): Uint8Array {
   let raw: Uint8Array
   try {
+    // Before it is decoded: base58 takes time in the square of the length.
+    if (text.length > MAX_NODE_ID_TEXT) throw new RangeError('too long')
     const peer = peerIdFromString(text)
     if (peer.type !== 'Ed25519') throw new TypeError(peer.type)
     raw = peer.publicKey.raw
   } catch {
-    throw new InvalidTextError('key', `"${text}" is not a peer id with an Ed25519 key (12D3KooW…)`)
+    throw new InvalidTextError('key', `"${text.slice(0, MAX_NODE_ID_TEXT)}" is not a peer id with an Ed25519 key (12D3KooW…)`)
   }
   return keyBlob(raw)
 }

@@ -1,8 +1,10 @@
 /** Strict reading of decoded DAG-CBOR: each reader returns the value or throws a `shape` fault that names it. */
 import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
+import { requireCanonical } from './canonical.ts'
+import { isSoundCid } from './cid.ts'
 import { InvalidMessageError } from './errors.ts'
-import { MAX_CID_BYTES, MAX_NAME_LABEL } from './limits.ts'
+import { MAX_NAME_LABEL } from './limits.ts'
 
 const utf8 = new TextEncoder()
 
@@ -14,8 +16,9 @@ export function encode(value: unknown): Uint8Array<ArrayBuffer> {
   return new Uint8Array(dagCbor.encode(value))
 }
 
-/** Decodes DAG-CBOR; throws an `encoding` fault for anything that is not exactly one strict item. */
+/** Decodes DAG-CBOR; throws an `encoding` fault for anything that is not exactly one canonical item. */
 export function decode(bytes: Uint8Array): unknown {
+  requireCanonical(bytes)
   try {
     return dagCbor.decode(bytes)
   } catch (err) {
@@ -30,8 +33,9 @@ export function malformed(what: string): never {
 
 /** A map. */
 export function fields(value: unknown, what: string): Fields {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array) malformed(what)
-  if (CID.asCID(value) !== null) malformed(what)
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Uint8Array || value instanceof CID) {
+    malformed(what)
+  }
   return value as Fields
 }
 
@@ -62,9 +66,9 @@ export function bytes(value: unknown, what: string, size: { length: number } | {
 
 /** A CID link. */
 export function cid(value: unknown, what: string): CID {
-  const link = CID.asCID(value)
-  if (link === null || link.byteLength > MAX_CID_BYTES) malformed(what)
-  return link
+  // Not CID.asCID: it also takes a map that only looks like one.
+  if (!(value instanceof CID) || !isSoundCid(value)) malformed(what)
+  return value
 }
 
 /** A map from text to text, `max` entries and `maxBytes` of UTF-8 at most. */

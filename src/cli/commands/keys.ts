@@ -1,0 +1,91 @@
+/** `pinsub keys`: the signing key of this home, and the keys that may command its node. */
+import { mkdir } from 'node:fs/promises'
+import { dirname, resolve } from 'node:path'
+import { hostname, userInfo } from 'node:os'
+import { addAuthorizedLine, readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
+import { generateKeyFile, loadSigner } from '../../identity/key-file.ts'
+import { parseKeyLine } from '../../protocol/authorized-keys.ts'
+import type { Grant } from '../../protocol/grants.ts'
+import { formatPublicKey } from '../../protocol/ssh-key.ts'
+import type { Context } from '../context.ts'
+import { EXIT } from '../exit.ts'
+import { table } from '../format.ts'
+
+/** Makes a key file, never over another. */
+export async function gen({ home, output }: Context, file: string | undefined): Promise<number> {
+  const path = file === undefined ? home.key : resolve(file)
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  const { line, author } = await generateKeyFile(path, `${userInfo().username}@${hostname()}`)
+  output.event({ event: 'key', line, fingerprint: author, file: path })
+  output.note(`Made ${path} (0600) and ${path}.pub: ${author}`)
+  output.result(line)
+  return EXIT.ok
+}
+
+/** Prints the public line of the signing key, to be pasted into authorized_keys. */
+export async function show({ config, home, output }: Context): Promise<number> {
+  const file = config.key ?? home.key
+  const { signer, comment } = await loadSigner(file)
+  const line = formatPublicKey(signer.blob, comment)
+  output.event({ event: 'key', line, fingerprint: signer.author, file })
+  output.result(line)
+  return EXIT.ok
+}
+
+/** Lists who may command the node of this home, and lines that grant nothing. */
+export async function list({ config, home, output }: Context): Promise<number> {
+  const file = config.authorizedKeys ?? home.authorizedKeys
+  const keys = await readAuthorizedKeys(file)
+  const now = Date.now()
+  const rows: string[][] = []
+  for (const [author, grant] of keys.grants) {
+    const state = stateOf(grant, now)
+    const line = keys.lines.get(author)
+    output.event({
+      event: 'authorized',
+      line,
+      state,
+      fingerprint: author,
+      comment: grant.comment,
+      ops: grant.rights,
+      pinsets: grant.pinsets ?? null,
+      valid_after: iso(grant.validAfter),
+      expires: iso(grant.expiryTime),
+      file,
+    })
+    rows.push([author, state, grant.rights.join(','), grant.pinsets?.join(',') ?? 'every pinset', grant.comment])
+  }
+  for (const author of keys.revoked) {
+    output.event({ event: 'authorized', line: keys.lines.get(author), state: 'revoked', fingerprint: author, file })
+    rows.push([author, 'revoked'])
+  }
+  table(rows).forEach((row) => output.result(row))
+  for (const { line, message } of keys.problems) {
+    output.event({ event: 'authorized', line, state: 'broken', message, file })
+    output.note(`${file}:${line}: ${message}`)
+  }
+  if (keys.skipped > 0) output.note(`${keys.skipped} lines with keys of other types (RSA, ECDSA, certificates, FIDO) were skipped`)
+  if (rows.length === 0) output.note(`${file} lets nobody command this node: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'`)
+  return EXIT.ok
+}
+
+/** Adds a line to the authorized_keys of this home. */
+export async function add({ config, home, output }: Context, words: readonly string[]): Promise<number> {
+  const line = words.join(' ')
+  const { author } = parseKeyLine(line)
+  const file = config.authorizedKeys ?? home.authorizedKeys
+  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const result = await addAuthorizedLine(file, line)
+  output.event({ event: 'authorized', line, state: 'active', fingerprint: author, added: result === 'added', file })
+  output.result(result === 'added' ? `${author} may command this node (${file})` : `${author} was in ${file} already`)
+  return EXIT.ok
+}
+
+function stateOf(grant: Grant, now: number): 'active' | 'expired' | 'not-yet' {
+  if (grant.validAfter !== undefined && now < grant.validAfter) return 'not-yet'
+  return grant.expiryTime !== undefined && now >= grant.expiryTime ? 'expired' : 'active'
+}
+
+function iso(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString()
+}

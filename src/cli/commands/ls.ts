@@ -1,0 +1,17 @@
+/** `pinsub ls`: what is wanted on the network. */
+import type { Context } from '../context.ts'
+import { EXIT } from '../exit.ts'
+import { count, table } from '../format.ts'
+import { openSender } from '../sender.ts'
+
+/** Runs the command; shows one pinset where `--pinset` names it. */
+export async function ls(context: Context, flags: { readonly pinset?: string }): Promise<number> {
+  const { output, signal } = context
+  await using sender = await openSender(context)
+  const pins = await sender.pins({ signal, ...(flags.pinset === undefined ? {} : { pinset: flags.pinset }) })
+  pins.forEach((pin) => output.event(pin))
+  const rows = pins.map(({ cid, pinset, name, nodes, at }) => [cid, pinset, count(nodes.length, 'node'), at.slice(0, 10), name ?? ''])
+  table(rows).forEach((line) => output.result(line))
+  if (pins.length === 0) output.note('Nothing is pinned on this network yet: pinsub add PATH, or pinsub send pin CID')
+  return EXIT.ok
+}

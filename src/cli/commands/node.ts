@@ -1,0 +1,152 @@
+/** `pinsub node`: the agent. Makes its home where there is none, runs until told to stop. */
+import { mkdir } from 'node:fs/promises'
+import { readConfigFile, writeConfigFile } from '../../config/file.ts'
+import { addAuthorizedLine } from '../../identity/authorized-keys-file.ts'
+import { readKnownNodes } from '../../identity/known-nodes-file.ts'
+import { hostPort, parseBootstrap } from '../../network/addresses.ts'
+import type { BackendChoice } from '../../node/backend/choose.ts'
+import { createNode, type PinsubNode } from '../../node/node.ts'
+import type { BackendHealth, Log } from '../../node/ports.ts'
+import { requireNetwork, type Context } from '../context.ts'
+import { EXIT } from '../exit.ts'
+import { bytes, count, shortNode } from '../format.ts'
+import { printUnit } from '../unit.ts'
+
+/** Listens on every address of the machine unless told otherwise. */
+const LISTEN = ['/ip4/0.0.0.0/tcp/4101', '/ip6/::/tcp/4101']
+
+/** How long the first start waits for a Kubo to show itself, milliseconds. */
+const PROBE_MS = 1_000
+
+/** Runs the command; returns when the signal ends it. */
+export async function node(context: Context, flags: { readonly printUnit?: boolean }): Promise<number> {
+  const { config, home, output, signal, version } = context
+  if (flags.printUnit === true) {
+    output.result(printUnit(home))
+    output.event({ event: 'unit', text: printUnit(home) })
+    return EXIT.ok
+  }
+  const network = requireNetwork(context)
+  const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
+  const backend = await chooseBackend(context)
+  const bootstrap = config.bootstrap.map(parseBootstrap)
+  await remember(context, network, backend.kind)
+
+  const log = createLog(context)
+  const known = await readKnownNodes(home.knownNodes)
+  await using agent = await createNode(
+    {
+      network,
+      version: `pinsub/${version}`,
+      files: { hostKey: home.hostKey, stateDb: home.stateDb, lock: home.lock, authorizedKeys: config.authorizedKeys ?? home.authorizedKeys },
+      listen: config.listen ?? LISTEN,
+      announce: config.announce,
+      bootstrap,
+      mdns: config.mdns,
+      authorize: config.authorize,
+      knownNodes: new Set(known.nodes.keys()),
+      backend,
+      tags: config.tags,
+    },
+    { log },
+  )
+  await agent.start()
+  const onHangup = (): void => void agent.reload()
+  process.on('SIGHUP', onHangup)
+  try {
+    await sayReady(context, network, agent, backend, isNew)
+    await ended(signal)
+  } finally {
+    process.off('SIGHUP', onHangup)
+  }
+  log.info('stopping')
+  return EXIT.ok
+}
+
+/** `auto`: Kubo if it answers where it usually listens, else the embedded one. */
+async function chooseBackend({ config, home }: Context): Promise<BackendChoice> {
+  const kubo = {
+    kind: 'kubo',
+    apiUrl: config.kuboApi,
+    ...(config.kuboAuthorization === undefined ? {} : { authorization: config.kuboAuthorization }),
+  } as const
+  if (config.backend === 'kubo') return kubo
+  if (config.backend === 'auto' && (await isKubo(config.kuboApi))) return kubo
+  return { kind: 'helia', dir: home.nodeDir, ...(config.capacity === undefined ? {} : { capacity: config.capacity }) }
+}
+
+async function isKubo(apiUrl: string): Promise<boolean> {
+  try {
+    const response = await fetch(new URL('/api/v0/version', apiUrl), { method: 'POST', signal: AbortSignal.timeout(PROBE_MS) })
+    await response.body?.cancel()
+    // 401 and 403: a Kubo that wants authorization is there all the same.
+    return response.ok || response.status === 401 || response.status === 403
+  } catch {
+    return false
+  }
+}
+
+/** The first start writes what it decided, so that the next one does the same. */
+async function remember({ config, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<void> {
+  const file = (await readConfigFile(home.config)) ?? {}
+  const values = {
+    network,
+    ...(config.bootstrap.length === 0 ? {} : { bootstrap: config.bootstrap }),
+    ...file,
+    ...(file['backend'] === undefined || file['backend'] === 'auto' ? { backend } : {}),
+  }
+  if (JSON.stringify(values) !== JSON.stringify(file)) await writeConfigFile(home.config, values)
+  const isFirst = file['backend'] === undefined
+  if (isFirst && config.authorizedKeys === undefined) for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+}
+
+async function sayReady(context: Context, network: string, agent: PinsubNode, choice: BackendChoice, isNew: boolean): Promise<void> {
+  const { home, output, version } = context
+  const addresses = agent.addresses()
+  const { grants } = agent.keys()
+  output.event({ event: 'ready', peer: agent.id, addresses, backend: choice.kind, network, authorized: grants.size })
+  if (output.json) return
+  const keys = [...grants.values()].map(({ comment, author }) => (comment === '' ? author : comment))
+  const named = keys.length > 3 ? `${keys.slice(0, 3).join(', ')}, …` : keys.join(', ')
+  const address = addresses.find((text) => !isLoopback(text)) ?? addresses[0] ?? ''
+  const peers = agent.peers()
+  output.result(`pinsub ${version}   network ${network}   node ${shortNode(agent.id)}`)
+  output.result(`  home      ${home.dir}${isNew ? ' (made)' : ''}`)
+  output.result(`  keys      ${grants.size === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.size} may command: ${named}`}`)
+  output.result(`  backend   ${describeBackend(choice, await agent.health(), home.blocks)}`)
+  output.result(`  address   ${address}${isLoopback(address) ? '   (this machine only)' : `   (open TCP ${hostPort(address).split(':').at(-1)})`}`)
+  output.result(`  peers     ${peers.length === 0 ? 'none yet' : `${peers.length}: ${peers.map(shortNode).join(', ')}`}`)
+  output.result('Ready.')
+  const reach = hostPort(address).replace(/:4101$/, '')
+  output.note(output.dim(`On the next machines add  --bootstrap ${reach} ; on your laptop:  pinsub init --bootstrap ${reach}`))
+  output.note(output.dim('To keep it running:  pinsub node --print-unit > /etc/systemd/system/pinsub.service'))
+}
+
+function describeBackend(choice: BackendChoice, health: BackendHealth, blocks: string): string {
+  if (choice.kind === 'helia') return `built in, ${blocks}${health.ok && health.freeBytes !== undefined ? ` (${bytes(health.freeBytes)} free)` : ''}`
+  if (!health.ok) return `Kubo at ${choice.apiUrl} does not answer yet (${health.reason}); commands are taken and wait for it`
+  const pins = health.pins === undefined ? 'pins that pinsub did not make are' : `its ${count(health.pins, 'pin')} are`
+  return `Kubo ${health.version} at ${choice.apiUrl.replace(/^https?:\/\//, '')}; ${pins} yours and stay untouched`
+}
+
+function isLoopback(address: string): boolean {
+  return /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)
+}
+
+/** The agent's own words go to stderr, one line each, so that journald has them. */
+function createLog({ config, output }: Context): Log {
+  const say = (level: string, message: string): void => {
+    if (output.json) process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message })}\n`)
+    else process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`)
+  }
+  return {
+    debug: (message) => (config.verbose ? say('debug', message) : undefined),
+    info: (message) => say('info', message),
+    warn: (message) => say('warn', message),
+  }
+}
+
+async function ended(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return
+  await new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
+}

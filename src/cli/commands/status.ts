@@ -1,0 +1,49 @@
+/** `pinsub status`: how each node stands with each CID. */
+import { parseCid, cidKey } from '../../protocol/cid.ts'
+import type { StatusEvent } from '../../sender/types.ts'
+import { readCids } from '../cids.ts'
+import type { Context } from '../context.ts'
+import { EXIT } from '../exit.ts'
+import { ago, bytes, shortCid, shortNode, table } from '../format.ts'
+import { openSender } from '../sender.ts'
+
+/** Runs the command. */
+export async function status(context: Context, args: readonly string[]): Promise<number> {
+  const { config, output, signal } = context
+  const cids = args.length === 0 ? undefined : await readCids(args, context.stdin)
+  await using sender = await openSender(context)
+  const rows: StatusEvent[] = []
+  // Without CIDs every pinset is shown; a CID is looked for in the pinset that send would use, unless it is elsewhere only.
+  for await (const row of sender.status(cids, { signal })) {
+    rows.push(row)
+    output.event(row)
+  }
+  const groups = Map.groupBy(rows, ({ cid, pinset }) => `${cidKey(parseCid(cid))} ${pinset}`)
+  const wanted = typeof config.wait === 'number' ? config.wait : (config.replicas ?? sender.all())
+  let isShort = false
+  const lines: string[][] = []
+  for (const group of groups.values()) {
+    const [first] = group as [StatusEvent]
+    const counts = (row: StatusEvent): boolean => row.status === 'pinned' && (row.trusted || group.every(({ trusted }) => !trusted))
+    const op = group.some((row) => row.status === 'pinned' || !['unpinned', 'superseded'].includes(row.status)) ? 'pin' : 'unpin'
+    const replicas = group.filter(op === 'pin' ? counts : ({ status: state }) => state === 'unpinned').length
+    const result = op === 'unpin' || replicas >= wanted ? 'ok' : 'short'
+    isShort ||= result === 'short'
+    output.event({ event: 'done', cid: first.cid, op, pinset: first.pinset, replicas, wanted, result })
+    lines.push([shortCid(first.cid), first.pinset, op === 'pin' ? `${replicas}/${wanted} replicas` : 'let go'])
+    for (const row of group) {
+      const state = row.code === undefined ? row.status : `${row.status}: ${row.code}`
+      const when = `${ago(Date.now() - Date.parse(row.at))}${row.source === 'receipt' ? ' (its last word; it does not answer now)' : ''}`
+      lines.push([`  ${shortNode(row.node)}`, state, row.bytes === undefined ? '' : bytes(row.bytes), when])
+    }
+  }
+  for (const cid of cids ?? []) {
+    if (rows.some((row) => cidKey(parseCid(row.cid)) === cidKey(parseCid(cid)))) continue
+    isShort = true
+    output.event({ event: 'done', cid, op: 'pin', replicas: 0, wanted, result: 'short' })
+    lines.push([shortCid(cid), '', `0/${wanted} replicas: no node has heard of it`])
+  }
+  if (lines.length === 0) output.note('Nothing is pinned on this network yet: pinsub add PATH, or pinsub send pin CID')
+  else table(lines).forEach((line) => output.result(line))
+  return isShort ? EXIT.short : EXIT.ok
+}

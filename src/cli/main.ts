@@ -1,0 +1,75 @@
+/** Entry of the program: parses the command line, runs one command, and ends with its exit code. */
+import { readFileSync } from 'node:fs'
+import { CommanderError } from 'commander'
+import type { Context } from './context.ts'
+import { EXIT, report } from './exit.ts'
+import { createOutput } from './output.ts'
+import { createProgram } from './program.ts'
+
+declare const PINSUB_VERSION: string | undefined
+
+/** Set by the build; read from the manifest where the sources run. */
+function version(): string {
+  if (typeof PINSUB_VERSION === 'string') return PINSUB_VERSION
+  return (JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as { version: string }).version
+}
+
+/** Runs a command line (without node and script) and returns the exit code. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const { stdin, stdout, stderr, env } = process
+  const stop = new AbortController()
+  let interrupted = false
+  const onSignal = (name: NodeJS.Signals): void => {
+    // The first asks for a clean end, the second takes it.
+    if (stop.signal.aborted) process.exit(EXIT.interrupted)
+    interrupted = name === 'SIGINT'
+    stop.abort(new DOMException('interrupted', 'AbortError'))
+  }
+  process.on('SIGINT', onSignal)
+  process.on('SIGTERM', onSignal)
+  // A reader that closed the pipe early (head) is no error of ours.
+  stdout.on('error', () => process.exit(EXIT.ok))
+  // Timers of the network room do not keep a program alive; the command that runs does.
+  const alive = setInterval(() => {}, 1 << 30)
+
+  let code: number = EXIT.ok
+  let isVerbose = argv.includes('--verbose')
+  let output = createOutput(argv.includes('--json'), process, env)
+  const run = async (flags: Readonly<Record<string, unknown>>, handler: (context: Context) => Promise<number>): Promise<void> => {
+    const { createContext } = await import('./context.ts')
+    const context = await createContext(flags, { stdin, stdout, stderr, env, signal: stop.signal, version: version() })
+    output = context.output
+    isVerbose = context.config.verbose
+    code = await handler(context)
+  }
+  try {
+    const program = createProgram(run, version())
+    const quiet = (text: string): void => void (output.json || stderr.write(text))
+    for (const each of [program, ...program.commands.flatMap((child) => [child, ...child.commands])]) {
+      each.exitOverride().configureOutput({ writeErr: quiet, outputError: (text, write) => write(`pinsub: ${text.replace(/^error: /, '')}`) })
+    }
+    await program.parseAsync(argv, { from: 'user' })
+  } catch (err) {
+    if (err instanceof CommanderError) {
+      if (err.exitCode !== 0 && err.code !== 'commander.help') output.event({ event: 'error', code: 'usage', message: err.message.replace(/^error: /, ''), hint: 'pinsub --help' })
+      code = err.exitCode === 0 ? EXIT.ok : EXIT.usage
+    } else if (stop.signal.aborted) {
+      code = interrupted ? EXIT.interrupted : EXIT.ok
+    } else {
+      code = report(err, output, stderr, isVerbose)
+    }
+  } finally {
+    clearInterval(alive)
+  }
+  if (interrupted && code === EXIT.ok && argv[0] !== 'node') code = EXIT.interrupted
+  return code
+}
+
+/** Runs the command line of this process and ends it. */
+export async function run(): Promise<never> {
+  const code = await main(process.argv.slice(2))
+  await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))))
+  process.exit(code)
+}
+
+if (import.meta.main) await run()

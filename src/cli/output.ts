@@ -1,0 +1,65 @@
+/** Where words go: results to stdout, progress and advice to stderr, or one JSON object a line with `--json`. */
+import { stripVTControlCharacters } from 'node:util'
+
+/** The streams a command writes to. */
+export interface Streams {
+  readonly stdout: NodeJS.WriteStream
+  readonly stderr: NodeJS.WriteStream
+}
+
+/** The output of one command. */
+export interface Output {
+  readonly json: boolean
+  /** An object for `--json`; nothing otherwise. */
+  event(event: object): void
+  /** A line of the result, for people; nothing with `--json`. */
+  result(text: string): void
+  /** Progress or advice, for people; nothing with `--json`. */
+  note(text: string): void
+  /** Replaces the lines shown last by these, on a terminal; shows nothing elsewhere. */
+  live(lines: readonly string[]): void
+  /** Takes the live lines away. */
+  settle(): void
+  bold(text: string): string
+  dim(text: string): string
+}
+
+/** Makes an output. Colour and live lines need a terminal on stderr and no `NO_COLOR` or `TERM=dumb`. */
+export function createOutput(json: boolean, streams: Streams, env: NodeJS.ProcessEnv): Output {
+  const { stdout, stderr } = streams
+  const isTerminal = stderr.isTTY === true && env['TERM'] !== 'dumb'
+  const hasColour = isTerminal && stdout.isTTY === true && (env['NO_COLOR'] ?? '') === ''
+  let shown = 0
+  const clear = (): void => {
+    if (shown > 0) stderr.write(`\u001b[${shown}A\u001b[J`)
+    shown = 0
+  }
+  const style = (code: string, text: string): string => (hasColour ? `\u001b[${code}m${text}\u001b[0m` : text)
+  return {
+    json,
+    event(event) {
+      if (json) stdout.write(`${JSON.stringify(event)}\n`)
+    },
+    result(text) {
+      if (json) return
+      clear()
+      stdout.write(`${text}\n`)
+    },
+    note(text) {
+      if (json) return
+      clear()
+      stderr.write(`${text}\n`)
+    },
+    live(lines) {
+      if (json || !isTerminal) return
+      clear()
+      const width = (stderr.columns ?? 80) - 1
+      const fitting = lines.slice(0, Math.max(1, (stderr.rows ?? 24) - 2)).map((line) => stripVTControlCharacters(line).slice(0, width))
+      stderr.write(fitting.map((line) => `${line}\n`).join(''))
+      shown = fitting.length
+    },
+    settle: clear,
+    bold: (text) => style('1', text),
+    dim: (text) => style('2', text),
+  }
+}

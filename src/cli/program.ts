@@ -1,0 +1,194 @@
+/** The command line: every command, its options and its help. What a command does is loaded when it runs. */
+import { Command, Option } from 'commander'
+import type { Context } from './context.ts'
+
+/** Runs a command's handler once the settings are known; set by `main`. */
+export type Run = (flags: Readonly<Record<string, unknown>>, handler: (context: Context) => Promise<number>) => Promise<void>
+
+const EXAMPLES: Readonly<Record<string, string>> = {
+  init: `
+  pinsub init                              a home, a key and a network of your own
+  pinsub init --bootstrap 203.0.113.1      once the first node runs`,
+  node: `
+  pinsub node --network blue-otter-7f3a91 --authorize 'ssh-ed25519 AAAA… you@laptop'
+  pinsub node --bootstrap 203.0.113.1 --backend kubo
+  pinsub node --listen /ip4/127.0.0.1/tcp/0 --json
+  pinsub node --print-unit > /etc/systemd/system/pinsub.service`,
+  add: `
+  pinsub add site/
+  pinsub add report.pdf --name report --wait 2
+  cid=$(pinsub add site/)                  stdout is the CID alone`,
+  pin: `
+  pinsub send pin bafybeigdyr…zdi --name docs
+  ipfs pin ls --type=recursive -q | pinsub send pin - --pinset backup
+  pinsub send pin QmYwAP… --replicas 2 --timeout 5m
+  pinsub send pin bafybei… --detach        do not wait for the content`,
+  unpin: `
+  pinsub send unpin bafybeigdyr…zdi
+  pinsub send unpin - < cids.txt`,
+  status: `
+  pinsub status                            everything
+  pinsub status bafybeigdyr…zdi --json`,
+  ls: `
+  pinsub ls --pinset backup`,
+  nodes: `
+  pinsub nodes
+  pinsub nodes trust 12D3KooW…`,
+  keys: `
+  pinsub keys show                         the line for authorized_keys
+  pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
+  pinsub keys list`,
+  demo: `
+  pinsub demo
+  pinsub demo ~/pictures`,
+  completion: `
+  pinsub completion bash > ~/.local/share/bash-completion/completions/pinsub
+  pinsub completion zsh > "\${fpath[1]}/_pinsub"
+  pinsub completion fish > ~/.config/fish/completions/pinsub.fish`,
+}
+
+/** One value each time, repeated to give more: a variadic option would swallow the arguments behind it. */
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value]
+}
+
+function many(flags: string, text: string): Option {
+  return new Option(flags, text).argParser(collect)
+}
+
+function onNetwork(command: Command): Command {
+  return command
+    .option('--network <name>', 'the network (default: the one in config.json)')
+    .addOption(many('--bootstrap <address>', 'a node to begin with: IP, IP:PORT or multiaddr; repeatable'))
+}
+
+function signed(command: Command): Command {
+  return command.option('--key <file>', 'OpenSSH Ed25519 private key to sign with (default: id_ed25519 in the home)')
+}
+
+function awaited(command: Command): Command {
+  return command
+    .option('--wait <n|all>', 'how many nodes must acknowledge (default: --replicas, else all)')
+    .option('--timeout <time>', 'give up after this long without progress (default: 60s)')
+}
+
+function pinning(command: Command): Command {
+  return command
+    .option('--name <text>', 'a name for listings')
+    .option('--pinset <name>', 'the pinset (default: default)')
+    .option('--replicas <n>', 'replication factor, signed into the command')
+}
+
+/** Builds the program. */
+export function createProgram(run: Run, version: string): Command {
+  const program = new Command('pinsub')
+    .description('Pin IPFS content on many machines with signed commands over libp2p gossipsub.')
+    .version(version, '-V, --version')
+    .option('--home <dir>', 'where keys, settings and state are (default: ~/.pinsub, PINSUB_HOME)')
+    .option('--json', 'print one JSON object a line')
+    .option('--verbose', 'say more, and show stack traces')
+    .configureHelp({ showGlobalOptions: true, sortSubcommands: false })
+    .showSuggestionAfterError()
+    .addHelpText(
+      'after',
+      `
+First use:
+  pinsub init                 on your laptop; prints the line to run on each server
+  pinsub init --bootstrap IP  once the first server runs
+  pinsub add PATH             import, pin everywhere, count the replicas
+
+Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done, 1 local error, 2 usage,
+3 too few replicas in time, 4 refused, 5 no node reached, 130 interrupted.`,
+    )
+
+  const command = (parent: Command, usage: string, text: string): Command => {
+    const made = parent.command(usage).description(text)
+    const examples = EXAMPLES[made.name()]
+    return examples === undefined ? made : made.addHelpText('after', `\nExamples:${examples}`)
+  }
+
+  onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next'))
+    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/init.ts')).init(context)))
+
+  onNetwork(command(program, 'node', 'run a storage node'))
+    .addOption(many('--listen <multiaddr>', 'where to listen (default: TCP 4101 of all addresses); repeatable'))
+    .addOption(many('--announce <multiaddr>', 'tell others this address instead; repeatable'))
+    .option('--authorized-keys <file>', 'who may command (default: authorized_keys in the home)')
+    .addOption(many('--authorize <line>', 'a key that may command besides; repeatable'))
+    .addOption(new Option('--backend <kind>', 'where pins are kept').choices(['auto', 'helia', 'kubo']))
+    .option('--kubo-api <url>', "Kubo's RPC (default: http://127.0.0.1:5001)")
+    .addOption(many('--tag <k=v>', 'a tag others can ask for; repeatable'))
+    .option('--capacity <size>', 'space for the embedded storage, as 200GB (default: what the disk has)')
+    .option('--mdns', 'find and be found on the local network')
+    .option('--print-unit', 'print a systemd unit and exit')
+    .action((flags: { printUnit?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/node.ts')).node(context, flags)),
+    )
+
+  awaited(pinning(signed(onNetwork(command(program, 'add <path>', 'import a file or folder, pin it everywhere, serve it until it is held')))))
+    .option('--hidden', 'import files whose names start with a dot too')
+    .action((path: string, flags: { name?: string; hidden?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/add.ts')).add(context, path, flags)),
+    )
+
+  const send = program.command('send').description('publish a signed command')
+  awaited(pinning(signed(onNetwork(command(send, 'pin <cid...>', 'ask every node that obeys you to hold CIDs (- reads them from stdin)')))))
+    .addOption(many('--origin <multiaddr>', 'a peer (with /p2p) that has the content; repeatable'))
+    .option('--detach', 'end at the first node that accepted')
+    .action((cids: string[], flags: object, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/send.ts')).send(context, 'pin', cids, flags)),
+    )
+  awaited(signed(onNetwork(command(send, 'unpin <cid...>', 'ask every node that obeys you to let go of CIDs (- reads them from stdin)'))))
+    .option('--pinset <name>', 'the pinset (default: default)')
+    .option('--detach', 'end at the first node that accepted')
+    .action((cids: string[], flags: object, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/send.ts')).send(context, 'unpin', cids, flags)),
+    )
+
+  signed(onNetwork(command(program, 'status [cid...]', 'how each node stands with CIDs, or with all')))
+    .option('--wait <n|all>', 'how many replicas are enough (default: all nodes)')
+    .action((cids: string[], _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/status.ts')).status(context, cids)),
+    )
+
+  signed(onNetwork(command(program, 'ls', 'what is wanted on the network')))
+    .option('--pinset <name>', 'only this pinset')
+    .action((flags: { pinset?: string }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/ls.ts')).ls(context, flags)),
+    )
+
+  const nodes = signed(onNetwork(command(program, 'nodes', 'who is there')))
+    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).nodes(context)))
+  command(nodes, 'trust <peer>', 'count this node as a replica (known_nodes)')
+    .action((peer: string, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peer)),
+    )
+
+  const keys = command(program, 'keys', 'the signing key, and who may command this node')
+  command(keys, 'gen [file]', 'make a signing key')
+    .action((file: string | undefined, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file)),
+    )
+  signed(command(keys, 'show', 'print the public line of the signing key'))
+    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).show(context)))
+  command(keys, 'list', 'who may command this node')
+    .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
+    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).list(context)))
+  command(keys, 'add <line...>', 'let a key command this node')
+    .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
+    .action((line: string[], _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line)),
+    )
+
+  command(program, 'demo [path]', 'three nodes and a sender on this machine, on real files, then cleaned up')
+    .action((path: string | undefined, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/demo.ts')).demo(context, path)),
+    )
+
+  command(program, 'completion <shell>', 'print a completion script for bash, zsh or fish')
+    .action((shell: string, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/completion.ts')).completion(context, shell, program)),
+    )
+  return program
+}
+

@@ -1,0 +1,27 @@
+/** A sender as the command line makes it: from the home, with what the flags say. */
+import { mkdir } from 'node:fs/promises'
+import { readKnownNodes } from '../identity/known-nodes-file.ts'
+import { parseBootstrap } from '../network/addresses.ts'
+import { createSender, type Sender } from '../sender/sender.ts'
+import { requireNetwork, type Context } from './context.ts'
+import { CliError, EXIT } from './exit.ts'
+
+/** Opens the sender of this home; the caller stops it. */
+export async function openSender(context: Context): Promise<Sender> {
+  const { config, home, version } = context
+  const network = requireNetwork(context)
+  if (config.key?.startsWith('agent:') === true) {
+    throw new CliError(EXIT.usage, 'agent', 'this version does not sign through ssh-agent', 'give a key file: --key ~/.ssh/id_ed25519')
+  }
+  const known = await readKnownNodes(home.knownNodes)
+  for (const { line, message } of known.problems) context.output.note(`${home.knownNodes}:${line}: ${message}`)
+  await mkdir(home.senderDir, { recursive: true, mode: 0o700 })
+  return createSender({
+    network,
+    key: config.key ?? home.key,
+    bootstrap: config.bootstrap.map(parseBootstrap),
+    knownNodes: known.nodes.keys(),
+    ledger: home.ledger,
+    userAgent: `pinsub/${version}`,
+  })
+}

@@ -1,0 +1,47 @@
+/** config.json on disk. */
+import { randomBytes } from 'node:crypto'
+import { open, readFile, rename, rm } from 'node:fs/promises'
+import { ConfigError } from './errors.ts'
+import { fromConfigFile } from './sources.ts'
+
+/** Reads config.json as it stands, unchecked; undefined when there is none. Throws {@link ConfigError} that names the file. */
+export async function readConfigFile(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
+  let text: string
+  try {
+    text = await readFile(path, 'utf8')
+  } catch (err) {
+    if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+    throw new ConfigError(`cannot read ${path}: ${(err as Error).message}`, { cause: err })
+  }
+  let value: unknown
+  try {
+    value = JSON.parse(text.replace(/^\uFEFF/, ''))
+  } catch (err) {
+    throw new ConfigError(`${path} is not JSON: ${(err as Error).message}`, { cause: err })
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value))
+    throw new ConfigError(`${path}: an object of settings was expected`)
+  return value as Readonly<Record<string, unknown>>
+}
+
+/**
+ * Replaces config.json by exactly `values` (names as flags, JSON forms), whole or not at all; mode 0600, as it may hold a secret.
+ * Throws {@link ConfigError} for values that could not be read back, and when the disk refuses.
+ */
+export async function writeConfigFile(path: string, values: Readonly<Record<string, unknown>>): Promise<void> {
+  fromConfigFile(values)
+  const temp = `${path}.${randomBytes(6).toString('hex')}.new`
+  try {
+    const file = await open(temp, 'wx', 0o600)
+    try {
+      await file.writeFile(`${JSON.stringify(values, undefined, 2)}\n`)
+      await file.sync()
+    } finally {
+      await file.close()
+    }
+    await rename(temp, path)
+  } catch (err) {
+    await rm(temp, { force: true })
+    throw new ConfigError(`cannot write ${path}: ${(err as Error).message}`, { cause: err })
+  }
+}

@@ -1,0 +1,82 @@
+import { withBitswap, type BitswapBlockBrokerInit } from '@helia/bitswap'
+import type { Libp2p } from '@libp2p/interface'
+import type { CID } from 'multiformats/cid'
+import { identity } from 'multiformats/hashes/identity'
+import { sha256, sha512 } from 'multiformats/hashes/sha2'
+import { MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
+import { ContentError } from './errors.ts'
+
+/** Where bitswap finds the blocks that peers ask for. */
+export interface BlockSource {
+  has(cid: CID): Promise<boolean>
+  /** The block's bytes; undefined when it is not here. */
+  read(cid: CID): Promise<Uint8Array | undefined>
+}
+
+/** The part of Helia's bitswap that is used here. */
+export interface Bitswap {
+  /** Asks all connected peers for a block until one sends it or the signal ends it. */
+  retrieve(cid: CID, options: { readonly signal: AbortSignal }): Promise<Uint8Array>
+  /** Sends a block that has arrived to the peers that asked for it. */
+  announce(cid: CID): Promise<void>
+  stop(): Promise<void>
+}
+
+/** The protocol's name, see https://specs.ipfs.tech/bitswap-protocol/. */
+export const BITSWAP = '/ipfs/bitswap/1.2.0'
+
+const HASHERS: ReadonlyMap<number, unknown> = new Map<number, unknown>(
+  [sha256, sha512, identity].map((hasher) => [hasher.code, hasher] as const)
+)
+
+/** Wants go out with what the event loop holds ready: small pins wait for nothing else. */
+const WANTLIST_DEBOUNCE_MS = 2
+
+/** A want-list is small; while one peer does not take it, no new want goes to anyone. */
+const SEND_TIMEOUT_MS = 3_000
+
+/**
+ * Starts `@helia/bitswap` on our own libp2p host. The package hands its broker only to a Helia node, and a Helia node
+ * brings stores, keychain and DNS that nothing here uses; so this is the part of one that the broker asks for.
+ */
+export async function startBitswap(libp2p: Libp2p, blocks: BlockSource): Promise<Bitswap> {
+  let broker: Bitswap | undefined
+  let begin: ((helia: unknown) => Promise<void> | void) | undefined
+  const helia = {
+    status: 'starting',
+    libp2p,
+    logger: libp2p.logger,
+    routing: { findProviders: async function* () {} },
+    // Any other error than this one leaves the peer's wants marked as being sent, for good.
+    blockstore: {
+      has: (cid: CID) => blocks.has(cid).catch(() => false),
+      async *get(cid: CID) {
+        const bytes = await blocks.read(cid).catch(() => undefined)
+        if (bytes === undefined) throw Object.assign(new ContentError('not-found', `block ${cid} is not here`), { name: 'NotFoundError' })
+        yield bytes
+      },
+    },
+    // Without a hasher bitswap skips that block and reads on.
+    getHasher: (code: number) => HASHERS.get(code),
+    hasBlockBroker: () => false,
+    addBlockBroker: (value: Bitswap) => {
+      broker = value
+    },
+    addMixin: (mixin: { start: (helia: unknown) => Promise<void> | void }) => {
+      begin = mixin.start
+    },
+  }
+  const options: BitswapBlockBrokerInit & { maxWantListSize: number } = {
+    sendWantlistDebounce: WANTLIST_DEBOUNCE_MS,
+    messageSendTimeout: SEND_TIMEOUT_MS,
+    maxOutgoingMessageSize: MAX_BLOCK_BYTES,
+    maxIncomingMessageSize: 2 * MAX_BLOCK_BYTES,
+    // The documented option is spelled otherwise than the one that is read.
+    maxWantlistSize: MAX_PEER_WANTS,
+    maxWantListSize: MAX_PEER_WANTS,
+  }
+  withBitswap(helia as unknown as Parameters<typeof withBitswap>[0], options)
+  await begin?.(helia)
+  if (broker === undefined) throw new ContentError('failed', 'this version of @helia/bitswap does not hand out its broker')
+  return broker
+}

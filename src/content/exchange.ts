@@ -1,0 +1,96 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Libp2p } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
+import type { CID } from 'multiformats/cid'
+import { MAX_BLOCK_BYTES, MAX_FETCHES } from '../protocol/limits.ts'
+import { startBitswap, type Bitswap, type BlockSource } from './bitswap.ts'
+import { orAbort } from './abort.ts'
+import { createCancels } from './cancels.ts'
+import { ContentError } from './errors.ts'
+import { assertKnownHash, blockKey, checkHash } from './multihash.ts'
+import { createSlots } from './slots.ts'
+
+/** A block that has not come by then is asked for again: its message may be lost. Above the 5 s in which peers send nothing twice. */
+const REWANT_MS = 6_000
+
+/** Lets bitswap forget the want that was given up, since it drops one that comes back sooner. */
+const SETTLE_MS = 50
+
+/** A want that nobody answers so long gives its place to others. */
+const PLACE_MS = 1_000
+
+/** What the dial of one origin may take. */
+const DIAL_MS = 5_000
+
+/** Fetches blocks from connected peers and serves them ours. */
+export type Exchange = ReturnType<typeof createExchange>
+
+/** Makes an {@link Exchange} on a started libp2p host. */
+export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks: BlockSource }) {
+  const { libp2p, blocks } = ports
+  const slots = createSlots(MAX_FETCHES)
+  const cancels = createCancels(libp2p)
+  let bitswap: Bitswap | undefined
+
+  async function want(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+    for (;;) {
+      if (bitswap === undefined) throw new ContentError('failed', 'the exchange is not started')
+      const again = AbortSignal.timeout(REWANT_MS)
+      try {
+        // Bitswap ends an aborted want only after the message it is sending.
+        return await orAbort(bitswap.retrieve(cid, { signal: AbortSignal.any([signal, again]) }), signal)
+      } catch (err) {
+        signal.throwIfAborted()
+        if (!again.aborted) throw new ContentError('failed', `cannot fetch ${cid}: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+      }
+      await sleep(SETTLE_MS)
+    }
+  }
+
+  return {
+    async start(): Promise<void> {
+      bitswap = await startBitswap(libp2p, blocks)
+      await cancels.start()
+    },
+
+    async stop(): Promise<void> {
+      cancels.stop()
+      await bitswap?.stop()
+      bitswap = undefined
+    },
+
+    /**
+     * Asks connected peers, and those that connect later, until one sends the block; its hash is checked.
+     * One call a block at a time. Ends only by the signal when nobody has it. Throws {@link ContentError}: `too-large`, `invalid`.
+     */
+    async fetch(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
+      assertKnownHash(cid)
+      const key = blockKey(cid.multihash)
+      const release = await slots.acquire(signal)
+      const timer = setTimeout(release, PLACE_MS)
+      cancels.keep(key)
+      try {
+        const bytes = await want(cid, signal)
+        if (bytes.byteLength > MAX_BLOCK_BYTES) throw new ContentError('too-large', `block ${cid} has ${bytes.byteLength} bytes; the limit is ${MAX_BLOCK_BYTES}`)
+        if (!checkHash(cid, bytes)) throw new ContentError('invalid', `the bytes received for ${cid} do not have its hash`)
+        return bytes
+      } finally {
+        clearTimeout(timer)
+        release()
+        cancels.cancel(key, cid)
+      }
+    },
+
+    /** Sends a block that is stored now to peers that asked for it. */
+    announce(cid: CID): void {
+      bitswap?.announce(cid).catch(() => undefined)
+    },
+
+    /** Dials peers that may hold content (multiaddrs with /p2p), all at once; resolves when all have answered or failed. */
+    async dial(origins: readonly string[], signal: AbortSignal): Promise<void> {
+      await Promise.allSettled(
+        origins.map(async (origin) => libp2p.dial(multiaddr(origin), { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]) }))
+      )
+    },
+  }
+}

@@ -1,0 +1,94 @@
+import type { Clock } from '../protocol/clock.ts'
+import type { CID } from 'multiformats/cid'
+import { MAX_JOURNALED_BYTES } from '../protocol/limits.ts'
+import type { FileBlockstore } from './blockstore.ts'
+import { isLeaf } from './codecs.ts'
+import { diskError } from './errors.ts'
+import type { Guards } from './guards.ts'
+import { blockKey } from './multihash.ts'
+import type { BlockIndex, Totals } from './ports.ts'
+import { createShared } from './shared.ts'
+import type { Space } from './space.ts'
+
+/** Unheld blocks are kept so long: an unpin by mistake can be called back, and a pin that failed is resumed cheaply. */
+export const GRACE_MS = 24 * 60 * 60_000
+
+const NOTHING = new Uint8Array(0)
+
+/** What the keeper works with. */
+export interface KeeperPorts {
+  readonly store: FileBlockstore
+  readonly index: BlockIndex
+  readonly guards: Guards
+  readonly space: Space
+  readonly clock: Clock
+  /** Gets a block that is not here; its hash is checked again before it is stored. */
+  readonly fetch: (cid: CID, signal: AbortSignal) => Promise<Uint8Array>
+  /** Called for each block that has come and is durable. */
+  readonly onStored: (cid: CID) => void
+}
+
+/**
+ * Brings single blocks here and has a root refer to them, so that at every instant a file has a row and a block that is
+ * referred to has its file: first the row (to be freed one day), then the file's name, then the reference.
+ */
+export function createKeeper(ports: KeeperPorts) {
+  const { store, index, guards, space, clock } = ports
+  const arrivals = createShared<Uint8Array>()
+
+  async function bring(cid: CID, key: string, signal: AbortSignal): Promise<Uint8Array> {
+    // A caller that is aborted lets go of the block while this still gives it its name.
+    const release = await guards.hold(key)
+    try {
+      const bytes = await ports.fetch(cid, signal)
+      await space.need(bytes.byteLength)
+      await storeBlock(cid, key, bytes)
+      ports.onStored(cid)
+      return bytes
+    } finally {
+      release()
+    }
+  }
+
+  async function storeBlock(cid: CID, key: string, bytes: Uint8Array): Promise<void> {
+    const journaled = bytes.byteLength <= MAX_JOURNALED_BYTES
+    const row = index.expect(key, bytes.byteLength, clock.now() + GRACE_MS, journaled ? bytes : undefined)
+    row.catch(() => undefined)
+    const staged = await store.stage(cid, bytes, { sync: !journaled })
+    try {
+      await row
+    } catch (err) {
+      await staged.discard()
+      throw diskError(err, `block ${cid}`)
+    }
+    await staged.commit()
+  }
+
+  return {
+    /**
+     * Makes sure that a block is here, and that `root` refers to it. Gives the bytes of a block that may have links.
+     * What it gives as `referred` resolves when the reference is durable, with what the root holds then.
+     */
+    async keep(cid: CID, root: number, signal: AbortSignal): Promise<{ bytes: Uint8Array; referred: Promise<Totals> }> {
+      const key = blockKey(cid.multihash)
+      const release = await guards.hold(key)
+      try {
+        const size = await store.size(cid)
+        const here = size === undefined ? undefined : isLeaf(cid) ? NOTHING : await store.read(cid)
+        const bytes = here ?? (await arrivals.run(key, signal, (shared) => bring(cid, key, shared)))
+        const referred = index.refer(root, key, cid.code, size ?? bytes.byteLength).catch((err: unknown) => {
+          throw diskError(err, `block ${cid}`)
+        })
+        return { bytes, referred }
+      } finally {
+        release()
+      }
+    },
+
+    /** Waits until no block is on its way to the disk. */
+    idle: (): Promise<void> => arrivals.idle(),
+  }
+}
+
+/** What {@link createKeeper} makes. */
+export type Keeper = ReturnType<typeof createKeeper>

@@ -1,0 +1,23 @@
+/**
+ * pinsub as a library: `import { createSender } from 'pinsub'`.
+ * README shows it in use; the examples there are run by the tests.
+ */
+export { createSender, type Outcome, type Sender, type SenderOptions } from './sender/sender.ts'
+export { SenderError, type SenderErrorCode } from './sender/errors.ts'
+export type {
+  AckEvent,
+  AckStatus,
+  AddEvent,
+  AddOptions,
+  DoneEvent,
+  ImportedEvent,
+  NodeEvent,
+  Op,
+  PinEvent,
+  ProgressEvent,
+  Reached,
+  SendEvent,
+  SendOptions,
+  SentEvent,
+  StatusEvent,
+} from './sender/types.ts'

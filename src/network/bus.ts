@@ -1,0 +1,227 @@
+/** Our two gossip topics: what is heard is judged before it is relayed, what is said is known to have left. */
+import { gossipsub, StrictSign, TopicValidatorResult, type GossipSub, type GossipSubComponents, type Message } from '@libp2p/gossipsub'
+import type { PeerId, Startable } from '@libp2p/interface'
+import type { Clock } from '../protocol/clock.ts'
+import { MAX_ENVELOPE_BYTES, MAX_GOSSIP_FRAME_BYTES } from '../protocol/limits.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import { NetworkError } from './errors.ts'
+import { gossipScore } from './gossip-score.ts'
+import { createGossipStreams } from './gossip-streams.ts'
+import type { Host } from './host.ts'
+
+/** Commands, or acks and presence. */
+export type Topic = 'commands' | 'acks'
+
+/** `accept` relays; `ignore` drops at no cost; `reject` drops and costs the relaying peer its score. */
+export type Verdict = 'accept' | 'ignore' | 'reject'
+
+/** A message as it came in. */
+export interface Heard {
+  readonly bytes: Uint8Array
+  /** The peer that published it (its gossip signature was checked). Not the author of the envelope. */
+  readonly from: NodeId
+  /** The peer that relayed it to us. */
+  readonly via: NodeId
+}
+
+/** The gossip bus of one network. */
+export interface Bus {
+  /** Subscribes to the topics that have a handler. */
+  start(): Promise<void>
+  /** Leaves the topics; what still waits in {@link Bus.publish} is rejected with `stopped`. */
+  stop(): Promise<void>
+  /** Called within validation, before anything is relayed; must answer within 100 ms; a throw counts as `ignore`. Subscribes to the topic. */
+  handle(topic: Topic, validate: (message: Heard) => Verdict | Promise<Verdict>): void
+  /**
+   * Resolves with those it was handed to, at least one; waits for a first subscriber until the signal ends.
+   * The same bytes may be published again: each time is a message of its own.
+   * Rejects with {@link NetworkError} `no-peers`, `size` or `stopped`.
+   */
+  publish(topic: Topic, bytes: Uint8Array, options: { readonly signal: AbortSignal }): Promise<readonly NodeId[]>
+  /** Peers whose subscription was seen and to which our stream is open. */
+  subscribers(topic: Topic): readonly NodeId[]
+  /** Tells of each peer that enters {@link Bus.subscribers}; the returned function ends that. */
+  onSubscribe(listener: (peer: NodeId, topic: Topic) => void): () => void
+}
+
+const TOPICS: readonly Topic[] = ['commands', 'acks']
+
+/** How soon a publish that nobody could take is tried again when nothing changed meanwhile. */
+const RETRY_MS = 50
+
+/** The gossipsub topic of a network. */
+export function topicName(network: string, topic: Topic): string {
+  return `/pinsub/1/${network}/${topic}`
+}
+
+/** Makes the bus of a network on a host. */
+export function createBus(options: { readonly network: string }, ports: { readonly host: Host; readonly clock: Clock }): Bus {
+  const { host, clock } = ports
+  const name = (topic: Topic): string => topicName(options.network, topic)
+  const listeners = new Set<(peer: NodeId, topic: Topic) => void>()
+  const waiting = new Set<() => void>()
+  const handled = new Set<Topic>()
+  const usable = new Set<string>()
+  let started = false
+  let last: Promise<unknown> = Promise.resolve()
+
+  const refresh = (peer: NodeId): void => {
+    for (const topic of TOPICS) {
+      const key = `${topic} ${peer}`
+      if (!subscribers(topic).includes(peer)) usable.delete(key)
+      else if (!usable.has(key)) {
+        usable.add(key)
+        for (const listener of listeners) listener(peer, topic)
+        for (const wake of waiting) wake()
+      }
+    }
+  }
+
+  const streams = createGossipStreams({ libp2p: host.libp2p, clock, changed: refresh })
+  const gossip = createGossip(TOPICS.map(name), host, streams.registrar)
+
+  const subscribers = (topic: Topic): readonly NodeId[] =>
+    gossip.getSubscribers(name(topic)).flatMap((peer) => (gossip.streamsOutbound.has(peer.toString()) ? [peer.toString()] : []))
+
+  /** One message after the other, so that each sees what room those before it left. */
+  const hand = (topic: Topic, bytes: Uint8Array, signal: AbortSignal): Promise<readonly NodeId[]> => {
+    const turn = last.then(async () => {
+      await streams.room(() => subscribers(topic), signal)
+      if (signal.aborted || !started) return []
+      const { recipients } = await gossip.publish(name(topic), bytes)
+      return recipients.map(String)
+    })
+    last = turn.catch(() => undefined)
+    return turn
+  }
+
+  /** Resolves on the next change or after a short while; rejects with the signal. */
+  const change = (topic: Topic, signal: AbortSignal): Promise<void> =>
+    new Promise((resolve, reject) => {
+      const done = (): void => {
+        cancel()
+        waiting.delete(done)
+        signal.removeEventListener('abort', done)
+        if (!started) reject(new NetworkError('stopped', 'the bus was stopped before the message left'))
+        else if (signal.aborted)
+          reject(
+            new NetworkError('no-peers', `nobody to take it: no node of network "${options.network}" is reached on its ${topic} topic`)
+          )
+        else resolve()
+      }
+      const cancel = clock.after(subscribers(topic).length > 0 ? RETRY_MS : 60_000, done)
+      waiting.add(done)
+      signal.addEventListener('abort', done)
+      if (signal.aborted) done()
+    })
+
+  for (const topic of TOPICS) gossip.topicValidators.set(name(topic), () => TopicValidatorResult.Ignore)
+  gossip.addEventListener('subscription-change', ({ detail }) => refresh(detail.peerId.toString()))
+
+  const stop = async (): Promise<void> => {
+    if (!started) return
+    started = false
+    host.libp2p.removeEventListener('stop', onHostStop)
+    await gossip.stop()
+    streams.stop()
+    usable.clear()
+    for (const wake of waiting) wake()
+  }
+  const onHostStop = (): void => void stop()
+
+  return {
+    start: async () => {
+      if (started) return
+      started = true
+      host.libp2p.addEventListener('stop', onHostStop)
+      await gossip.start()
+      for (const topic of handled) gossip.subscribe(name(topic))
+      streams.start()
+    },
+    stop,
+    handle: (topic, validate) => {
+      gossip.topicValidators.set(name(topic), validator(validate))
+      handled.add(topic)
+      if (started) gossip.subscribe(name(topic))
+    },
+    publish: async (topic, bytes, { signal }) => {
+      if (bytes.byteLength > MAX_ENVELOPE_BYTES) {
+        throw new NetworkError('size', `a message of ${bytes.byteLength} bytes does not travel: at most ${MAX_ENVELOPE_BYTES}`)
+      }
+      for (;;) {
+        if (!started) throw new NetworkError('stopped', 'the bus is not running')
+        if (subscribers(topic).length > 0) {
+          const recipients = await hand(topic, bytes, signal)
+          if (recipients.length > 0) return recipients
+        }
+        await change(topic, signal)
+      }
+    },
+    subscribers,
+    onSubscribe: (listener) => {
+      listeners.add(listener)
+      return () => void listeners.delete(listener)
+    }
+  }
+}
+
+/** What we use of gossipsub beyond its published interface. */
+type Gossip = GossipSub & Startable & { readonly streamsOutbound: ReadonlyMap<string, unknown> }
+
+/** Not a service of libp2p: it needs to know the network, and to have its streams opened for it. */
+function createGossip(topics: readonly string[], host: Host, registrar: GossipSubComponents['registrar']): Gossip {
+  const { libp2p, privateKey } = host
+  const make = gossipsub({
+    globalSignaturePolicy: StrictSign,
+    fallbackToFloodsub: false,
+    // To all subscribers, not the mesh alone: a sender is in no mesh yet, and its command must not hang on one peer.
+    floodPublish: true,
+    // publish() reads the recipients instead.
+    allowPublishToZeroTopicPeers: true,
+    allowedTopics: [...topics],
+    // Two topics, and another network's two while a machine moves: nobody needs more.
+    maxTopicBytesPerPeer: 8 * 1024,
+    maxInboundDataLength: MAX_GOSSIP_FRAME_BYTES,
+    maxOutboundBufferSize: 2 * MAX_GOSSIP_FRAME_BYTES,
+    maxInboundStreams: 4,
+    // gossipsub's own senders pack a whole heartbeat: a hundred times what a quiet topic carries, far below its 5,000.
+    decodeRpcLimits: {
+      maxSubscriptions: 64,
+      maxMessages: 1_000,
+      maxIhaveMessageIDs: 5_000,
+      maxIwantMessageIDs: 5_000,
+      maxIdontwantMessageIDs: 512,
+      maxControlMessages: 128,
+      maxPeerInfos: 16
+    },
+    ...gossipScore(topics)
+  })
+  const connectionManager = { openConnection: (peer: PeerId) => libp2p.dial(peer) } as GossipSubComponents['connectionManager']
+  return make({
+    privateKey,
+    peerId: libp2p.peerId,
+    peerStore: libp2p.peerStore,
+    registrar,
+    connectionManager,
+    logger: libp2p.logger
+  }) as Gossip
+}
+
+const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {
+  accept: TopicValidatorResult.Accept,
+  ignore: TopicValidatorResult.Ignore,
+  reject: TopicValidatorResult.Reject
+}
+
+function validator(validate: (message: Heard) => Verdict | Promise<Verdict>) {
+  return async (via: PeerId, message: Message): Promise<TopicValidatorResult> => {
+    if (message.type !== 'signed' || message.data.byteLength > MAX_ENVELOPE_BYTES) return TopicValidatorResult.Reject
+    try {
+      // A copy: what came in is a view into a network buffer, which would stay as long as the message is kept.
+      const bytes = new Uint8Array(message.data)
+      return RESULTS[await validate({ bytes, from: message.from.toString(), via: via.toString() })]
+    } catch {
+      return TopicValidatorResult.Ignore
+    }
+  }
+}

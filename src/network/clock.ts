@@ -1,0 +1,11 @@
+import type { Clock } from '../protocol/clock.ts'
+
+/** The machine's clock. Its timers never keep a program alive that has nothing else to do. */
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  after: (ms, fn) => {
+    const timer = setTimeout(fn, ms)
+    timer.unref()
+    return () => clearTimeout(timer)
+  }
+}

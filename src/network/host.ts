@@ -1,0 +1,122 @@
+/** The libp2p host: TCP, Noise and Yamux, and nothing that calls anybody by itself. */
+import { noise } from '@libp2p/noise'
+import { yamux } from '@libp2p/yamux'
+import { identify, type Identify } from '@libp2p/identify'
+import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { ping, type Ping } from '@libp2p/ping'
+import { tcp } from '@libp2p/tcp'
+import { createLibp2p } from 'libp2p'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import { hostPort, parseMultiaddr } from './addresses.ts'
+import { NetworkError } from './errors.ts'
+
+/** Who the host is and where it listens. */
+export interface HostOptions {
+  /** Ed25519. Two hosts with one key do not hear each other. */
+  readonly privateKey: PrivateKey
+  /** TCP multiaddrs; none: the host can dial and not be dialled. */
+  readonly listen: readonly string[]
+  /** Announces itself and finds others on the local network; off unless asked for. */
+  readonly mdns?: boolean
+  /** What others are told instead of where it listens: for a host behind a mapped port. */
+  readonly announce?: readonly string[]
+  /** `pinsub/1.0.0`. */
+  readonly userAgent?: string
+}
+
+/** The libp2p node inside a {@link Host}. */
+export type HostLibp2p = Libp2p<{ identify: Identify; ping: Ping }>
+
+/** A libp2p host. */
+export interface Host {
+  readonly libp2p: HostLibp2p
+  readonly privateKey: PrivateKey
+  readonly id: NodeId
+  /** Multiaddrs with /p2p under which it can be dialled, those that others can reach first; none before {@link Host.start}. */
+  addresses(): readonly string[]
+  /** Listens. Rejects with {@link NetworkError} `address-in-use` or `address` and leaves nothing open. */
+  start(): Promise<void>
+  /** Closes all connections and ports; may be called twice. */
+  stop(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** One mDNS name for pinsub alone: the usual one would show every IPFS daemon around. */
+const MDNS_SERVICE = '_pinsub._udp.local'
+
+/** Makes a host that is not started. Rejects with {@link NetworkError} `address` for an address it cannot listen on. */
+export async function createHost(options: HostOptions): Promise<Host> {
+  for (const address of [...options.listen, ...(options.announce ?? [])]) parseMultiaddr(address)
+  const libp2p = await createLibp2p({
+    start: false,
+    privateKey: options.privateKey,
+    addresses: { listen: [...options.listen], ...(options.announce === undefined ? {} : { announce: [...options.announce] }) },
+    transports: [tcp()],
+    connectionEncrypters: [noise()],
+    // A window of what a paused stream may buffer: with the default of 16 MiB, a slow reader's stream is reset.
+    streamMuxers: [yamux({ maxInboundStreams: 256, streamOptions: { maxStreamWindowSize: 4 * 1024 * 1024 } })],
+    peerDiscovery: options.mdns === true ? [(await import('@libp2p/mdns')).mdns({ serviceTag: MDNS_SERVICE })] : [],
+    // A name in an address that a peer told us would send our questions to a name server of its choice.
+    connectionGater: { denyDialMultiaddr: (address) => address.getComponents().some(({ name }) => name.startsWith('dns')) },
+    // links.ts pings on its own clock, and says what it found.
+    connectionMonitor: { enabled: false },
+    connectionManager: {
+      // About 100 KB each at rest: 300 stay within what an idle agent may use.
+      maxConnections: 300,
+      // libp2p takes 5 a second from one IP; a fleet behind NAT, or a script that sends in parallel, dials in tens.
+      inboundConnectionThreshold: 100,
+      // Handshakes under way at once; with 10, as libp2p has it, a few dead dialers keep everyone out.
+      maxIncomingPendingConnections: 100,
+      // As long as the longest dial of ours.
+      addressDialTimeout: 5_000,
+      inboundUpgradeTimeout: 5_000,
+      inboundStreamProtocolNegotiationTimeout: 5_000,
+      outboundStreamProtocolNegotiationTimeout: 5_000
+    },
+    ...(options.userAgent === undefined ? {} : { nodeInfo: { userAgent: options.userAgent } }),
+    services: { identify: identify(), ping: ping() }
+  })
+  const stop = async (): Promise<void> => {
+    await libp2p.stop()
+  }
+  return {
+    libp2p,
+    privateKey: options.privateKey,
+    id: libp2p.peerId.toString(),
+    addresses: () => reachableFirst(libp2p.getMultiaddrs().map(String)),
+    start: async () => {
+      try {
+        await libp2p.start()
+      } catch (err) {
+        await stop()
+        throw listenError(err, options.listen)
+      }
+    },
+    stop,
+    [Symbol.asyncDispose]: stop
+  }
+}
+
+function reachableFirst(addresses: readonly string[]): readonly string[] {
+  const loopback = (address: string): number => (/^\/ip4\/127\.|^\/ip6\/::1\//.test(address) ? 1 : 0)
+  return addresses.toSorted((a, b) => loopback(a) - loopback(b))
+}
+
+/** libp2p puts what each listener said into one text. */
+function listenError(err: unknown, listen: readonly string[]): unknown {
+  const text = err instanceof Error ? err.message : String(err)
+  const [, code, at] = /\b(EADDRINUSE|EACCES|EADDRNOTAVAIL)\b[^\n]*? (\S+)$/m.exec(text) ?? []
+  const where = at ?? listen.map(hostPort).join(', ')
+  const cause = { cause: err }
+  if (code === 'EADDRINUSE') {
+    return new NetworkError(
+      'address-in-use',
+      `${where} is in use: another agent or program listens there; stop it or choose another port with --listen`,
+      cause
+    )
+  }
+  if (code === 'EACCES') return new NetworkError('address', `${where} may not be listened on by this user: choose a port above 1023`, cause)
+  if (code === 'EADDRNOTAVAIL')
+    return new NetworkError('address', `${where} is not an address of this machine: listen on 0.0.0.0 or one it has`, cause)
+  return err
+}

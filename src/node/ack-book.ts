@@ -1,0 +1,109 @@
+/** Says how far commands have come: the whole state of each under a growing sequence, batched, after it is durable. */
+import { encodeAck, type OperationState } from '../protocol/ack.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { sealEnvelope, type CommandId, type Envelope, type Verified } from '../protocol/envelope.ts'
+import { ACK_BURST, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS } from '../protocol/limits.ts'
+import type { StoredOperation } from '../protocol/records.ts'
+import type { Signer } from '../protocol/signature.ts'
+import type { Store } from './store.ts'
+
+/** What the book works with. */
+export interface AckBookPorts {
+  readonly store: Store
+  /** The node's own key. */
+  readonly signer: Signer
+  readonly clock: Clock
+  /** Hands an ack to whoever listens; its failure is nobody's loss, as the next state replaces it. */
+  publish(bytes: Uint8Array): Promise<void>
+  /** Bytes fetched by a pin that runs now. */
+  progress(cid: string): number | undefined
+  /** Nodes that share the topic: the more, the rarer each speaks. */
+  knownNodes(): number
+}
+
+/** The book. */
+export interface AckBook {
+  /** These commands (`seq`) have news. */
+  changed(commands: Iterable<number>): void
+  /** Answers a command that was not stored, every operation alike. */
+  answer(id: CommandId, states: readonly OperationState[]): void
+  /** A signed ack of how far a stored command has come now; undefined when it is not known. */
+  current(id: CommandId): Promise<Verified<Envelope> | undefined>
+  /** Publishes what is due, then nothing more. */
+  stop(): Promise<void>
+}
+
+/** Makes an ack book for one network. */
+export function createAckBook(options: { readonly network: string }, ports: AckBookPorts): AckBook {
+  const { store, signer, clock } = ports
+  const due = new Set<number>()
+  let answers: { id: CommandId; states: readonly OperationState[] }[] = []
+  let tokens = ACK_BURST
+  let refilledAt = clock.now()
+  let timer: (() => void) | undefined
+  let sending = Promise.resolve()
+  let stopped = false
+
+  const interval = (): number => Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * Math.max(1, ports.knownNodes()))
+
+  const schedule = (): void => {
+    if (timer !== undefined || stopped) return
+    const now = clock.now()
+    tokens = Math.min(ACK_BURST, tokens + (now - refilledAt) / interval())
+    refilledAt = now
+    timer = clock.after(tokens >= 1 ? 0 : (1 - tokens) * interval(), flush)
+  }
+
+  const flush = (): void => {
+    timer = undefined
+    tokens = Math.max(0, tokens - 1)
+    const commands = [...due]
+    const extra = answers
+    due.clear()
+    answers = []
+    sending = sending.then(async () => {
+      for (const seq of commands) {
+        const command = store.commandBySeq(seq)
+        if (command !== undefined) await send(command.id, statesOf(store.operations(seq)))
+      }
+      for (const { id, states } of extra) await send(id, states)
+    })
+  }
+
+  const statesOf = (operations: readonly StoredOperation[]): OperationState[] =>
+    operations.map(({ cid, state }) => {
+      if (state.status !== 'queued' || cid === undefined) return state
+      const bytes = ports.progress(cid)
+      return bytes === undefined ? state : { status: 'pinning', bytes }
+    })
+
+  const seal = (id: CommandId, states: readonly OperationState[]): Promise<Verified<Envelope>> => {
+    const ack = { command: id, sequence: store.next('ack'), time: clock.now(), states }
+    return sealEnvelope('ack', encodeAck(options.network, ack), signer)
+  }
+
+  const send = async (id: CommandId, states: readonly OperationState[]): Promise<void> => {
+    await ports.publish((await seal(id, states)).bytes)
+  }
+
+  return {
+    changed(commands) {
+      for (const seq of commands) due.add(seq)
+      if (due.size > 0) schedule()
+    },
+    answer(id, states) {
+      answers.push({ id, states })
+      schedule()
+    },
+    async current(id) {
+      const command = store.command(id)
+      return command === undefined ? undefined : seal(id, statesOf(store.operations(command.seq)))
+    },
+    async stop() {
+      stopped = true
+      timer?.()
+      flush()
+      await sending
+    }
+  }
+}

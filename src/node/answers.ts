@@ -1,0 +1,137 @@
+/** What an agent says when asked over `/pinsub/query/1`. */
+import { CID } from 'multiformats/cid'
+import type { Clock } from '../protocol/clock.ts'
+import type { Envelope, Verified } from '../protocol/envelope.ts'
+import { MAX_PAGE_BYTES } from '../protocol/limits.ts'
+import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/query.ts'
+import type { HeldRow } from '../protocol/records.ts'
+import { authorOf } from '../protocol/ssh-key.ts'
+import type { AckBook } from './ack-book.ts'
+import type { Settler, View } from './settle.ts'
+import type { Standings } from './standings.ts'
+import type { Store } from './store.ts'
+
+/** What the answers are taken from. */
+export interface AnswerPorts {
+  readonly store: Store
+  readonly settler: Settler
+  readonly standings: Standings
+  readonly acks: AckBook
+  readonly clock: Clock
+  progress(cid: string): number | undefined
+  /** Own presence, as signed now. */
+  ownPresence(): Promise<Verified<Envelope>>
+  /** Newest presence envelopes of the others. */
+  otherPresences(): readonly Uint8Array[]
+}
+
+/** Rows of a page: a row stays below 500 bytes, so that a page stays well below its bound. */
+const ROWS = 1_000
+/** Bytes of a page that are left for its frame. */
+const FRAME_BYTES = 1_024
+
+/** Makes the handler of a query server. */
+export function createAnswers(
+  options: { readonly network: string; readonly version: string },
+  ports: AnswerPorts
+): (request: QueryRequest) => AsyncGenerator<QueryPage> {
+  const { store, settler, standings, clock } = ports
+
+  async function* hello(signer: Uint8Array | undefined): AsyncGenerator<QueryPage> {
+    const head = { page: 'hello', network: options.network, version: options.version } as const
+    const grant = signer === undefined ? undefined : standings.grant(authorOf(signer), clock.now())
+    const may = grant === undefined ? {} : { authorised: typeof grant !== 'string', ...(typeof grant === 'string' ? { closed: grant } : {}) }
+    const own = await ports.ownPresence()
+    for (const presences of pages([own.bytes, ...ports.otherPresences()])) yield { ...head, ...may, presences }
+  }
+
+  function* held(pinset: string | undefined): Generator<HeldRow[]> {
+    let after: HeldRow | undefined
+    for (;;) {
+      const rows = store.held(after, pinset, ROWS)
+      if (rows.length === 0) return
+      yield [...rows]
+      after = rows.at(-1)
+    }
+  }
+
+  const views = (cid: string, pinset: string | undefined): readonly View[] =>
+    settler.view(cid, clock.now()).filter((view) => pinset === undefined || view.pinset === pinset)
+
+  const statusRow = ({ pinset, by, state }: View): StatusRow => {
+    const bytes = state.status === 'queued' ? ports.progress(by.cid) : undefined
+    return {
+      cid: CID.parse(by.spelled),
+      pinset,
+      status: bytes === undefined ? state.status : 'pinning',
+      ...(bytes === undefined ? ('bytes' in state ? { bytes: state.bytes } : {}) : { bytes }),
+      ...('code' in state ? { code: state.code } : {}),
+      command: by.rank.command,
+      at: store.operation(by.command, by.index)?.at ?? by.acceptedAt
+    }
+  }
+
+  const pinRow = ({ pinset, by, state }: View): PinRow => ({
+    cid: CID.parse(by.spelled),
+    pinset,
+    ...(by.name === undefined ? {} : { name: by.name }),
+    author: by.author,
+    at: by.rank.time.ms,
+    status: state.status
+  })
+
+  async function* acks(commands: readonly string[]): AsyncGenerator<QueryPage> {
+    let page: Uint8Array[] = []
+    let size = 0
+    for (const id of commands) {
+      const ack = await ports.acks.current(id)
+      if (ack === undefined) continue
+      if (size + ack.bytes.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
+        yield { page: 'acks', acks: page }
+        page = []
+        size = 0
+      }
+      page.push(ack.bytes)
+      size += ack.bytes.byteLength + 8
+    }
+    yield { page: 'acks', acks: page }
+  }
+
+  return async function* answer(request) {
+    switch (request.want) {
+      case 'hello':
+        yield* hello(request.signer)
+        return
+      case 'status': {
+        const groups = request.cids === undefined ? held(request.pinset) : [request.cids.map((cid) => ({ cid, pinset: request.pinset }))]
+        for (const group of groups) {
+          yield { page: 'status', rows: group.flatMap(({ cid, pinset }) => views(cid, pinset).map(statusRow)) }
+        }
+        return
+      }
+      case 'pins':
+        for (const group of held(request.pinset)) {
+          const wanted = group.flatMap(({ cid, pinset }) => views(cid, pinset).filter(({ want }) => want === 'pin'))
+          yield { page: 'pins', rows: wanted.map(pinRow) }
+        }
+        return
+      case 'acks':
+        yield* acks(request.commands)
+    }
+  }
+}
+
+/** Splits byte strings into groups that each fit a page; always at least one group. */
+function pages(items: readonly Uint8Array[]): Uint8Array[][] {
+  const groups: Uint8Array[][] = [[]]
+  let size = 0
+  for (const item of items) {
+    if (size + item.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
+      groups.push([])
+      size = 0
+    }
+    groups.at(-1)?.push(item)
+    size += item.byteLength + 8
+  }
+  return groups
+}

@@ -1,0 +1,27 @@
+import type { Clock } from '../../protocol/clock.ts'
+
+/** One bulk command gives the same origins to thousands of pins: within this time (ms) each address is dialled once. */
+const REDIAL_MS = 10_000
+/** Addresses remembered; the oldest is forgotten, which costs one dial too many at worst. */
+const MAX_REMEMBERED = 256
+
+/**
+ * Lets a daemon dial who may hold the content. Resolves never and fails never: a want goes out to peers that connect later too,
+ * so that a pin does not have to wait for addresses that lead nowhere (a laptop's private ones do, each time).
+ */
+export function createOriginDialer(connect: (address: string) => Promise<unknown>, { clock }: { readonly clock: Clock }): (
+  origins: readonly string[],
+) => void {
+  const dialled = new Map<string, number>()
+  return (origins) => {
+    for (const address of origins) {
+      const now = clock.now()
+      if (now - (dialled.get(address) ?? -Infinity) < REDIAL_MS) continue
+      dialled.delete(address)
+      dialled.set(address, now)
+      const [oldest] = dialled.keys()
+      if (dialled.size > MAX_REMEMBERED && oldest !== undefined) dialled.delete(oldest)
+      connect(address).catch(() => undefined)
+    }
+  }
+}

@@ -1,0 +1,56 @@
+/** Lets pins go when their time is up. */
+import type { Clock } from '../protocol/clock.ts'
+import { noChanges, type Changes, type Settler } from './settle.ts'
+import type { Store } from './store.ts'
+
+/** Timers of JavaScript end at 2^31 ms; looking once an hour costs nothing. */
+const LOOK_MS = 3_600_000
+
+/** The watcher of expiries. */
+export interface Expiry {
+  start(): void
+  stop(): void
+  /** A pin that expires may have come. */
+  changed(): void
+}
+
+/** Makes the watcher; `onChanges` is called after each durable step. */
+export function createExpiry(ports: {
+  readonly store: Store
+  readonly settler: Settler
+  readonly clock: Clock
+  onChanges(changes: Changes): void
+}): Expiry {
+  const { store, settler, clock } = ports
+  let lookedAt = 0
+  let cancel: (() => void) | undefined
+
+  const look = (): void => {
+    const now = clock.now()
+    const due = store.expiring(lookedAt, now)
+    lookedAt = now
+    if (due.length > 0) {
+      const changes = noChanges()
+      store.transaction(() => due.forEach((cid) => settler.settle(cid, now, changes)))
+      ports.onChanges(changes)
+    }
+    schedule()
+  }
+
+  const schedule = (): void => {
+    cancel?.()
+    const next = store.nextExpiry(lookedAt) ?? Infinity
+    cancel = clock.after(Math.min(LOOK_MS, Math.max(0, next - clock.now())), look)
+  }
+
+  return {
+    start: look,
+    stop() {
+      cancel?.()
+      cancel = undefined
+    },
+    changed() {
+      if (cancel !== undefined) schedule()
+    },
+  }
+}

@@ -1,0 +1,203 @@
+/** The door: judges what gossip brings, in PROTOCOL.md's order, and stores what is accepted before anything is done. */
+import type { OperationState } from '../protocol/ack.ts'
+import { cidKey } from '../protocol/cid.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { decodeCommand, type Command, type Operation } from '../protocol/command.ts'
+import { commandId, openEnvelope, verifyEnvelope, type CommandId, type Envelope } from '../protocol/envelope.ts'
+import { InvalidMessageError } from '../protocol/errors.ts'
+import { coversPinset } from '../protocol/grants.ts'
+import { MAX_AHEAD_MS, MAX_PENDING_COMMANDS, MAX_REMEMBERED, REPEAT_ACK_MS } from '../protocol/limits.ts'
+import type { StoredRegister } from '../protocol/records.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import { textAddress } from './addresses.ts'
+import type { Log } from './ports.ts'
+import { noChanges, type Changes, type Settler } from './settle.ts'
+import type { Standings } from './standings.ts'
+import type { Store } from './store.ts'
+
+/** What becomes of a message: relayed, dropped, or dropped and held against who relayed it. */
+export type Judgement =
+  | { readonly verdict: 'accept' }
+  | { readonly verdict: 'ignore'; readonly reason: 'duplicate' | 'unauthorised' | 'expired' | 'skew' | 'pinset' | 'busy' }
+  | { readonly verdict: 'reject'; readonly reason: InvalidMessageError['code'] }
+
+/** What the intake works with. */
+export interface IntakePorts {
+  readonly store: Store
+  readonly settler: Settler
+  readonly standings: Standings
+  readonly clock: Clock
+  readonly log: Log
+  /** Tells the peer that published a command why it counts for nothing here. */
+  refuse(peer: NodeId, refusal: { readonly command: CommandId; readonly code: 'unauthorised' | 'expired' | 'skew' }): void
+  /** Answers a command of a known author that is not stored. */
+  answer(id: CommandId, states: readonly OperationState[]): void
+  /** Called after each durable step. */
+  onChanges(changes: Changes): void
+}
+
+/** The intake. */
+export interface Intake {
+  /** Judges the bytes of a command that `from` published. Fast, and never throws. */
+  judge(bytes: Uint8Array, from: NodeId): Judgement
+  /** Whether a command was accepted here. */
+  knows(id: CommandId): boolean
+  /** How often each judgement was passed since the start. */
+  counts(): Readonly<Record<string, number>>
+  /** Stores what is pending. */
+  stop(): void
+}
+
+/** Makes the intake of one network. */
+export function createIntake(options: { readonly network: string }, ports: IntakePorts): Intake {
+  const { store, settler, standings, clock, log } = ports
+  const pending = new Map<CommandId, { command: Command; bytes: Uint8Array }>()
+  const answeredAt = new Map<CommandId, number>()
+  const counts: Record<string, number> = {}
+  let timer: (() => void) | undefined
+
+  const judge = (bytes: Uint8Array, from: NodeId): Judgement => {
+    let envelope: Envelope
+    const now = clock.now()
+    try {
+      envelope = openEnvelope(bytes)
+      if (envelope.kind !== 'command') throw new InvalidMessageError('shape', 'not a command')
+      const id = commandId(envelope.payload)
+      if (knows(id)) {
+        acknowledgeAgain(id, now)
+        return { verdict: 'ignore', reason: 'duplicate' }
+      }
+      const grant = standings.grant(envelope.author, now)
+      if (typeof grant === 'string') {
+        ports.refuse(from, { command: id, code: grant })
+        return { verdict: 'ignore', reason: grant }
+      }
+      const command = decodeCommand(verifyEnvelope(envelope), options.network)
+      if (command.time.ms > now + MAX_AHEAD_MS) {
+        ports.refuse(from, { command: id, code: 'skew' })
+        return { verdict: 'ignore', reason: 'skew' }
+      }
+      if (command.pinset !== undefined && !coversPinset(grant, command.pinset)) {
+        if (isAnswerDue(id, now)) ports.answer(id, command.operations.map(() => ({ status: 'refused', code: 'pinset' })))
+        return { verdict: 'ignore', reason: 'pinset' }
+      }
+      if (pending.size >= MAX_PENDING_COMMANDS) return { verdict: 'ignore', reason: 'busy' }
+      pending.set(id, { command, bytes })
+      timer ??= clock.after(0, flush)
+      return { verdict: 'accept' }
+    } catch (err) {
+      if (err instanceof InvalidMessageError) return { verdict: 'reject', reason: err.code }
+      throw err
+    }
+  }
+
+  const knows = (id: CommandId): boolean => pending.has(id) || store.command(id) !== undefined
+
+  const isAnswerDue = (id: CommandId, now: number): boolean => {
+    const last = answeredAt.get(id)
+    if (last !== undefined && now - last < REPEAT_ACK_MS) return false
+    if (answeredAt.size >= MAX_REMEMBERED) answeredAt.delete(answeredAt.keys().next().value as CommandId)
+    answeredAt.delete(id)
+    answeredAt.set(id, now)
+    return true
+  }
+
+  /** Who asks again wants it done: its jobs that wait to be retried are due now. */
+  const acknowledgeAgain = (id: CommandId, now: number): void => {
+    const command = store.command(id)
+    if (command === undefined || !isAnswerDue(id, now)) return
+    const cids = new Set<string>()
+    for (const { cid, state } of store.operations(command.seq)) {
+      if (state.status !== 'failed' || cid === undefined) continue
+      store.hastenJob(cid, now)
+      cids.add(cid)
+    }
+    ports.onChanges({ commands: new Set([command.seq]), cids })
+  }
+
+  const flush = (): void => {
+    timer = undefined
+    const batch = [...pending.values()]
+    const now = clock.now()
+    const changes = noChanges()
+    try {
+      store.transaction(() => batch.forEach(({ command, bytes }) => record(command, bytes, now, changes)))
+    } catch (err) {
+      // Not stored is not accepted: nothing is acknowledged, and the sender offers it again.
+      log.warn(`cannot store ${batch.length} commands: ${err instanceof Error ? err.message : String(err)}`)
+      return
+    } finally {
+      pending.clear()
+    }
+    for (const { command } of batch) isAnswerDue(command.id, now)
+    ports.onChanges(changes)
+  }
+
+  const record = (command: Command, bytes: Uint8Array, now: number, changes: Changes): void => {
+    const { id, author, pinset, time, operations } = command
+    const seq = store.addCommand({ id, author, pinset, time, acceptedAt: now, envelope: bytes })
+    changes.commands.add(seq)
+    const touched = new Set<string>()
+    operations.forEach((operation, index) => {
+      if (operation.op === 'unknown' || pinset === undefined) {
+        const cid = operation.op === 'unknown' && operation.cid !== undefined ? cidKey(operation.cid) : undefined
+        store.putOperation({ command: seq, index, cid, state: { status: 'refused', code: 'unsupported' }, at: now })
+        return
+      }
+      const base = { author, pinset, command: seq, index, acceptedAt: now, rank: { at: operation.at ?? time, time, command: id } }
+      for (const part of registersOf(operation)) {
+        offer({ ...base, ...part }, now, changes)
+        touched.add(part.cid)
+      }
+    })
+    for (const cid of touched) settler.settle(cid, now, changes)
+  }
+
+  const offer = (register: StoredRegister, now: number, changes: Changes): void => {
+    const { taken, other } = store.offerRegister(register)
+    const [loser, winner] = taken ? [other, register] : [register, other]
+    if (loser === undefined || winner === undefined || (loser.kind === 'unpin' && loser.counterpart !== undefined)) return
+    const state = { status: 'superseded', by: winner.rank.command } as const
+    store.putOperation({ command: loser.command, index: loser.index, cid: loser.cid, state, at: now })
+    changes.commands.add(loser.command)
+  }
+
+  return {
+    judge(bytes, from) {
+      const judgement = judge(bytes, from)
+      const name = judgement.verdict === 'accept' ? 'accept' : `${judgement.verdict}: ${judgement.reason}`
+      counts[name] = (counts[name] ?? 0) + 1
+      if (judgement.verdict !== 'accept') log.debug(`a command through ${from}: ${name}`)
+      return judgement
+    },
+    knows,
+    counts: () => counts,
+    stop() {
+      timer?.()
+      flush()
+    }
+  }
+}
+
+type RegisterPart = Pick<StoredRegister, 'kind' | 'cid' | 'spelled' | 'name' | 'origins' | 'expires' | 'counterpart'>
+
+function registersOf(operation: Exclude<Operation, { op: 'unknown' }>): RegisterPart[] {
+  if (operation.op === 'update') {
+    const [from, to] = [cidKey(operation.from), cidKey(operation.to)]
+    return [
+      { kind: 'pin', cid: to, spelled: operation.to.toString(), counterpart: from },
+      { kind: 'unpin', cid: from, spelled: operation.from.toString(), counterpart: to }
+    ]
+  }
+  const part = { kind: operation.op, cid: cidKey(operation.cid), spelled: operation.cid.toString() }
+  if (operation.op === 'unpin') return [part]
+  const { name, expires, origins } = operation
+  return [
+    {
+      ...part,
+      ...(name === undefined ? {} : { name }),
+      ...(expires === undefined ? {} : { expires }),
+      ...(origins === undefined ? {} : { origins: origins.flatMap(textAddress) })
+    }
+  ]
+}

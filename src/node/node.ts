@@ -1,0 +1,257 @@
+/** Composition root of the agent: what a machine runs that shall store. */
+import { watchAuthorizedKeys } from '../identity/authorized-keys-watch.ts'
+import { hostSigner, loadHostKey } from '../identity/host-key.ts'
+import { createAnnouncer } from '../network/announcer.ts'
+import { createBus } from '../network/bus.ts'
+import { systemClock } from '../network/clock.ts'
+import { createHost } from '../network/host.ts'
+import { createLinks } from '../network/links.ts'
+import { createPresenceTable } from '../network/presence-table.ts'
+import { createQueryServer } from '../network/query.ts'
+import { createRefusalSender } from '../network/refusals.ts'
+import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { MAX_ADDRESSES } from '../protocol/limits.ts'
+import type { Presence } from '../protocol/presence.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import { lockHome } from '../storage/lock.ts'
+import { openNodeStore } from '../storage/node-store.ts'
+import { createAckBook, type AckBook } from './ack-book.ts'
+import { createAnswers } from './answers.ts'
+import { openBackend, type BackendChoice } from './backend/choose.ts'
+import { createExpiry } from './expiry.ts'
+import { createReplyJudge } from './gossip.ts'
+import { createIntake } from './intake.ts'
+import { createPinQueue } from './pin-queue.ts'
+import type { BackendHealth, Log } from './ports.ts'
+import { createSettler, type Changes } from './settle.ts'
+import { openStandings } from './standings.ts'
+import type { Store } from './store.ts'
+
+/** What an agent is made of; all paths are absolute and their folders exist. */
+export interface NodeOptions {
+  readonly network: string
+  /** `pinsub/1.0.0`. */
+  readonly version: string
+  readonly files: { readonly hostKey: string; readonly stateDb: string; readonly lock: string; readonly authorizedKeys: string }
+  /** Multiaddrs. */
+  readonly listen: readonly string[]
+  readonly announce: readonly string[]
+  readonly bootstrap: readonly string[]
+  readonly mdns: boolean
+  /** Key lines that count besides the file. */
+  readonly authorize: readonly string[]
+  readonly knownNodes: ReadonlySet<NodeId>
+  readonly backend: BackendChoice
+  readonly tags: Readonly<Record<string, string>>
+}
+
+/** What the agent takes from the machine. */
+export interface NodePorts {
+  readonly log: Log
+  readonly clock?: Clock
+  /** A number in [0, 1). */
+  readonly random?: () => number
+}
+
+/** A running agent, or one about to run. */
+export interface PinsubNode {
+  readonly id: NodeId
+  /** Opens the store, listens and subscribes; waits for no peer and no daemon. Rejects with an error that names the way out. */
+  start(): Promise<void>
+  /** Ends cleanly: running jobs are given up and stay rows. */
+  stop(): Promise<void>
+  /** Reads authorized_keys now. */
+  reload(): Promise<void>
+  /** Multiaddrs with /p2p. */
+  addresses(): readonly string[]
+  /** The keys that may command, as last read. */
+  keys(): AuthorizedKeys
+  health(): Promise<BackendHealth>
+  /** Nodes that were heard of and are there. */
+  peers(): readonly NodeId[]
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** News of running pins are told at most this often, milliseconds. */
+const PROGRESS_MS = 1_000
+
+/** Makes an agent. Takes the home's lock at once and keeps it until `stop`. */
+export async function createNode(options: NodeOptions, ports: NodePorts): Promise<PinsubNode> {
+  const { network, files } = options
+  const { log, clock = systemClock, random = Math.random } = ports
+  const lock = await lockHome(files.lock)
+  const undo = new AsyncDisposableStack()
+  undo.defer(() => lock.release())
+  try {
+    return await assemble()
+  } catch (err) {
+    await undo.disposeAsync()
+    throw err
+  }
+
+  async function assemble(): Promise<PinsubNode> {
+    const store: Store = openNodeStore(files.stateDb)
+    undo.defer(() => store.close())
+    const privateKey = await loadHostKey(files.hostKey)
+    const signer = hostSigner(privateKey)
+    const { listen, announce, mdns, version: userAgent } = options
+    const host = await createHost({ privateKey, listen, mdns, userAgent, ...(announce.length === 0 ? {} : { announce }) })
+    const bus = createBus({ network }, { host, clock })
+    const isKnown = (node: NodeId): boolean => options.knownNodes.has(node)
+    const presence = createPresenceTable({ network, self: host.id, isKnown }, { clock })
+    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
+    const backend = await openBackend(options.backend, network, { libp2p: host.libp2p, clock })
+
+    const standings = openStandings(store)
+    const settler = createSettler(store, (author) => standings.get(author))
+    const progressed = new Set<string>()
+    let stopTelling: (() => void) | undefined
+
+    const onChanges = ({ cids, commands }: Changes): void => {
+      queue.changed(cids)
+      acks.changed(commands)
+      expiry.changed()
+    }
+    const tellProgress = (): void => {
+      stopTelling = undefined
+      for (const cid of progressed) acks.changed(store.registers(cid).map(({ command }) => command))
+      progressed.clear()
+    }
+    const onProgress = (cid: string): void => {
+      progressed.add(cid)
+      stopTelling ??= clock.after(PROGRESS_MS, tellProgress)
+    }
+    const queue = createPinQueue({}, { store, settler, backend, clock, log, random, onChanges, onProgress })
+    const acks: AckBook = createAckBook(
+      { network },
+      {
+        store,
+        signer,
+        clock,
+        progress: queue.progress,
+        knownNodes: () => presence.all().length + 1,
+        publish: async (bytes) => {
+          if (bus.subscribers('acks').length === 0) return
+          await bus.publish('acks', bytes, { signal: AbortSignal.timeout(PROGRESS_MS) }).catch(() => {}) // The next state replaces it.
+        },
+      },
+    )
+    const expiry = createExpiry({ store, settler, clock, onChanges })
+    const refusals = createRefusalSender({ network }, { host, clock })
+    const intake = createIntake(
+      { network },
+      { store, settler, standings, clock, log, refuse: refusals.refuse, answer: acks.answer, onChanges },
+    )
+
+    const describe = async (): Promise<Omit<Presence, 'node' | 'sequence' | 'time'>> => {
+      const [health, peer] = await Promise.all([backend.health(), backend.peer()])
+      const newest = store.newest()
+      return {
+        addresses: plain(host.addresses()),
+        tags: options.tags,
+        ...(health.ok && health.freeBytes !== undefined ? { free: health.freeBytes } : {}),
+        ...(health.ok && health.usedBytes !== undefined ? { used: health.usedBytes } : {}),
+        queue: store.jobCount(),
+        version: options.version,
+        backend: {
+          kind: backend.kind,
+          up: health.ok,
+          ...(peer === undefined ? {} : { peer: peer.peer }),
+          addresses: peer === undefined ? [] : peer.addresses.slice(0, MAX_ADDRESSES),
+        },
+        ...(newest === undefined ? {} : { newest }),
+      }
+    }
+    const announcer = createAnnouncer({ network }, { bus, signer, clock, describe, random, nextSequence: () => store.next('presence') })
+    const answers = createAnswers(
+      { network, version: options.version },
+      {
+        store,
+        settler,
+        standings,
+        acks,
+        clock,
+        progress: queue.progress,
+        ownPresence: () => announcer.current(),
+        otherPresences: () => presence.all().map(({ envelope }) => envelope.bytes),
+      },
+    )
+    const queries = createQueryServer({ network }, { host, handler: answers, clock, isKnown })
+
+    let keys: AuthorizedKeys = { grants: new Map(), revoked: new Set(), problems: [], skipped: 0, lines: new Map() }
+    let applying: Promise<void> = Promise.resolve()
+    const apply = (next: AuthorizedKeys): Promise<void> => {
+      keys = next
+      for (const { line, message } of next.problems) log.warn(`${files.authorizedKeys}:${line}: ${message}`)
+      applying = applying.then(() => standings.apply(next, settler, clock.now(), onChanges))
+      return applying
+    }
+    const watch = watchAuthorizedKeys(
+      { file: files.authorizedKeys, extraLines: options.authorize },
+      {
+        clock,
+        onChange: (next) => {
+          log.info(`${files.authorizedKeys} changed: ${next.grants.size} keys may command`)
+          apply(next).catch((err: unknown) => log.warn(`cannot apply ${files.authorizedKeys}: ${String(err)}`))
+        },
+        onProblem: (problem) => {
+          if (problem !== undefined) log.warn(problem.message)
+        },
+      },
+    )
+
+    bus.handle('commands', ({ bytes, from }) => intake.judge(bytes, from).verdict)
+    const judgeReply = createReplyJudge(network, { presence, intake })
+    bus.handle('acks', ({ bytes }) => judgeReply(bytes))
+
+    const start = async (): Promise<void> => {
+      undo.defer(() => stopTelling?.())
+      await apply(await watch.start())
+      undo.defer(() => watch.stop())
+      await host.start()
+      undo.defer(() => host.stop())
+      await backend.start()
+      undo.defer(() => backend.stop())
+      undo.defer(() => queue.stop())
+      await queries.start()
+      undo.defer(() => queries.stop())
+      await bus.start()
+      undo.defer(() => bus.stop())
+      undo.defer(() => refusals.stop())
+      undo.defer(() => acks.stop())
+      undo.defer(() => intake.stop())
+      await links.start()
+      undo.defer(() => links.stop())
+      await announcer.start()
+      undo.defer(() => announcer.stop())
+      expiry.start()
+      undo.defer(() => expiry.stop())
+      queue.start()
+    }
+
+    return {
+      id: host.id,
+      start: async () => {
+        try {
+          await start()
+        } catch (err) {
+          await undo.disposeAsync()
+          throw err
+        }
+      },
+      stop: () => undo.disposeAsync(),
+      reload: () => watch.reload(),
+      addresses: () => host.addresses(),
+      keys: () => keys,
+      health: () => backend.health(),
+      peers: () => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : [])),
+      [Symbol.asyncDispose]: () => undo.disposeAsync(),
+    }
+  }
+}
+
+/** Multiaddrs without their /p2p, as many as presence may list. */
+function plain(addresses: readonly string[]): string[] {
+  return addresses.slice(0, MAX_ADDRESSES).map((address) => address.replace(/\/p2p\/[^/]+$/, ''))
+}

@@ -1,0 +1,216 @@
+/** Does the jobs: a bounded number at a time, fresh ones before retried ones, and each until it is done or replaced. */
+import { CID } from 'multiformats/cid'
+import type { FailureCode } from '../protocol/ack.ts'
+import type { Clock } from '../protocol/clock.ts'
+import type { Job } from '../protocol/records.ts'
+import { BackendError, type Log, type PinBackend, type PinStat } from './ports.ts'
+import type { Changes, Settler } from './settle.ts'
+import { noChanges } from './settle.ts'
+import type { Store } from './store.ts'
+
+/** How patient the queue is; milliseconds. */
+export interface PinQueueOptions {
+  /** A try ends when no byte came for this long. */
+  readonly stallMs?: number
+  /** The wait after the first failure; doubles with each, with up to half of it added at random. */
+  readonly retryMs?: number
+  /** The longest wait between tries. */
+  readonly retryMaxMs?: number
+  /** How often a backend that is down is asked whether it is back. */
+  readonly healthMs?: number
+}
+
+/** What the queue works with. */
+export interface PinQueuePorts {
+  readonly store: Store
+  readonly settler: Settler
+  readonly backend: PinBackend
+  readonly clock: Clock
+  readonly log: Log
+  /** A number in [0, 1). */
+  random(): number
+  /** Called after each durable step. */
+  onChanges(changes: Changes): void
+  /** Called when a running pin has come further; often. */
+  onProgress(cid: string): void
+}
+
+/** The queue. */
+export interface PinQueue {
+  start(): void
+  /** Aborts what runs; its jobs stay and start again with the next start. */
+  stop(): Promise<void>
+  /** Looks for work, and gives up running jobs among `cids` that were replaced. */
+  changed(cids: Iterable<string>): void
+  /** Bytes fetched by a running pin; undefined when none runs for the CID. */
+  progress(cid: string): number | undefined
+  /** Why nothing runs, while the backend is down. */
+  paused(): string | undefined
+}
+
+interface Run {
+  readonly job: Job
+  readonly abort: AbortController
+  bytes: number
+  readonly ended: Promise<void>
+}
+
+interface Outcome {
+  readonly job: Job
+  readonly stat?: PinStat
+  readonly failure?: FailureCode
+}
+
+/** Makes a queue; nothing runs before {@link PinQueue.start}. */
+export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): PinQueue {
+  const { stallMs = 120_000, retryMs = 5_000, retryMaxMs = 3_600_000, healthMs = 1_000 } = options
+  const { store, settler, backend, clock, log } = ports
+  const running = new Map<string, Run>()
+  let outcomes: Outcome[] = []
+  let started = false
+  let down: string | undefined
+  let cancelTimer = (): void => {}
+  let cancelCommit: (() => void) | undefined
+
+  const fill = (): void => {
+    cancelTimer()
+    if (!started || down !== undefined) return
+    const now = clock.now()
+    const free = backend.concurrency - running.size
+    if (free > 0) {
+      const due = store.dueJobs(now, backend.concurrency + running.size + outcomes.length)
+      const pending = new Set(outcomes.map(({ job }) => job.cid))
+      for (const job of due.filter(({ cid }) => !running.has(cid) && !pending.has(cid)).slice(0, free)) launch(job)
+    }
+    const next = store.nextDue()
+    if (next !== undefined && next > now) cancelTimer = clock.after(next - now, fill)
+  }
+
+  const launch = (job: Job): void => {
+    const abort = new AbortController()
+    const run: Run = { job, abort, bytes: 0, ended: Promise.resolve() }
+    running.set(job.cid, run)
+    Object.assign(run, { ended: work(run) })
+  }
+
+  const work = async (run: Run): Promise<void> => {
+    const { job, abort } = run
+    let cancelStall = (): void => {}
+    const stalled = new BackendError('timeout', `no progress in ${stallMs / 1000} s`)
+    const expectProgress = (): void => {
+      cancelStall()
+      cancelStall = clock.after(stallMs, () => abort.abort(stalled))
+    }
+    expectProgress()
+    try {
+      const cid = CID.parse(job.spelled)
+      if (job.action === 'unpin') {
+        await backend.unpin(cid, { signal: abort.signal })
+        finish({ job })
+      } else {
+        const onProgress = ({ bytes }: { bytes: number }): void => {
+          run.bytes = bytes
+          expectProgress()
+          ports.onProgress(job.cid)
+        }
+        finish({ job, stat: await backend.pin(cid, { signal: abort.signal, origins: job.origins, onProgress }) })
+      }
+    } catch (err) {
+      const failed = abort.signal.aborted ? (abort.signal.reason as unknown) : err
+      if (failed instanceof BackendError) fail(job, failed)
+      else if (!abort.signal.aborted) fail(job, new BackendError('failed', failed instanceof Error ? failed.message : String(failed)))
+    } finally {
+      cancelStall()
+      running.delete(job.cid)
+      fill()
+    }
+  }
+
+  const fail = (job: Job, error: BackendError): void => {
+    log.debug(`${job.action} ${job.cid}: ${error.message}`)
+    if (error.code === 'unavailable') pause(error.message)
+    else finish({ job, failure: error.code })
+  }
+
+  const finish = (outcome: Outcome): void => {
+    outcomes.push(outcome)
+    // What ends in the same turn of the event loop shares one commit.
+    cancelCommit ??= clock.after(0, commit)
+  }
+
+  const commit = (): void => {
+    cancelCommit = undefined
+    const batch = outcomes
+    outcomes = []
+    if (batch.length === 0) return
+    const now = clock.now()
+    const changes = noChanges()
+    try {
+      store.transaction(() => batch.forEach((outcome) => record(outcome, now, changes)))
+    } catch (err) {
+      // A full disk or a lock: the jobs are still rows, and repeating them is harmless.
+      log.warn(`cannot write what was done, will do it again: ${err instanceof Error ? err.message : String(err)}`)
+      cancelTimer()
+      cancelTimer = clock.after(retryMs, fill)
+      return
+    }
+    ports.onChanges(changes)
+    fill()
+  }
+
+  const record = ({ job, stat, failure }: Outcome, now: number, changes: Changes): void => {
+    if (store.job(job.cid)?.id !== job.id) return
+    if (failure !== undefined) {
+      const attempt = job.attempt + 1
+      const wait = Math.min(retryMs * 2 ** (attempt - 1), retryMaxMs) * (1 + ports.random() / 2)
+      store.retryJob(job.id, attempt, failure, Math.ceil(now + wait))
+    } else {
+      store.removeJob(job.cid)
+      if (job.action === 'unpin') store.removePin(job.cid)
+      else store.putPin({ cid: job.cid, spelled: job.spelled, bytes: stat?.bytes ?? 0, foreign: stat?.foreign ?? false, pinnedAt: now })
+    }
+    settler.settle(job.cid, now, changes)
+  }
+
+  const pause = (reason: string): void => {
+    if (down !== undefined || !started) return
+    down = reason
+    log.warn(`the backend does not answer, its jobs wait: ${reason}`)
+    const ask = async (): Promise<void> => {
+      const health = await backend.health()
+      if (!started) return
+      if (!health.ok) {
+        cancelTimer = clock.after(healthMs, () => void ask())
+        return
+      }
+      down = undefined
+      log.info('the backend answers again')
+      fill()
+    }
+    cancelTimer = clock.after(healthMs, () => void ask())
+  }
+
+  return {
+    start() {
+      started = true
+      fill()
+    },
+    async stop() {
+      started = false
+      cancelTimer()
+      for (const { abort } of running.values()) abort.abort(new DOMException('the agent stops', 'AbortError'))
+      await Promise.all([...running.values()].map(({ ended }) => ended))
+      cancelCommit?.()
+      commit()
+    },
+    changed(cids) {
+      for (const cid of cids) {
+        const run = running.get(cid)
+        if (run !== undefined && store.job(cid)?.id !== run.job.id) run.abort.abort(new DOMException('replaced', 'AbortError'))
+      }
+      fill()
+    },
+    progress: (cid) => running.get(cid)?.bytes,
+    paused: () => down
+  }
+}

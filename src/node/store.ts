@@ -1,0 +1,66 @@
+/** The agent's memory, as its parts need it. `test/contract/store.ts` says how it behaves. All calls are synchronous. */
+import type { FailureCode } from '../protocol/ack.ts'
+import type { CommandId } from '../protocol/envelope.ts'
+import type { Hlc } from '../protocol/order.ts'
+import type { HeldRow, Job, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
+import type { Author } from '../protocol/ssh-key.ts'
+import type { Standing } from '../protocol/wish.ts'
+
+/** The port. */
+export interface Store {
+  /** Runs `work` in one transaction: durable when it returns, undone when it throws. Does not nest. */
+  transaction<T>(work: () => T): T
+  /** The next value of a counter that never repeats, not even after a crash. */
+  next(counter: string): number
+
+  standings(): ReadonlyMap<Author, Standing>
+  putStanding(author: Author, standing: Standing): void
+
+  command(id: CommandId): StoredCommand | undefined
+  commandBySeq(seq: number): StoredCommand | undefined
+  /** Returns the `seq` of a command that was not known. */
+  addCommand(command: Omit<StoredCommand, 'seq'>): number
+  /** The newest time in any stored command. */
+  newest(): Hlc | undefined
+
+  /** Stores the register if it outranks the one in its place; says whether it did, and what it pushed out. */
+  offerRegister(register: StoredRegister): { readonly taken: boolean; readonly other?: StoredRegister }
+  registers(cid: string): readonly StoredRegister[]
+  /** CIDs after `after` on which the author has a register, in order, at most `limit`. */
+  cidsOfAuthor(author: Author, after: string, limit: number): readonly string[]
+  /** CIDs with a pin that expires after `after` and not after `now`, each once. */
+  expiring(after: number, now: number): readonly string[]
+  /** When the next pin expires after `now`. */
+  nextExpiry(now: number): number | undefined
+
+  putOperation(operation: StoredOperation): void
+  operations(command: number): readonly StoredOperation[]
+  operation(command: number, index: number): StoredOperation | undefined
+
+  holds(cid: string): readonly string[]
+  hold(cid: string, pinset: string): void
+  release(cid: string, pinset: string): void
+  /** Holds after (`cid`, `pinset`) in order, of one pinset where it is given. */
+  held(after: HeldRow | undefined, pinset: string | undefined, limit: number): readonly HeldRow[]
+
+  pin(cid: string): StoredPin | undefined
+  putPin(pin: StoredPin): void
+  removePin(cid: string): void
+  pinCount(): number
+
+  job(cid: string): Job | undefined
+  /** Puts a fresh job in place of any other for the CID. */
+  putJob(job: Omit<Job, 'id' | 'attempt' | 'code'>): void
+  /** Puts a job off after a failure; no effect when it was replaced meanwhile. */
+  retryJob(id: number, attempt: number, code: FailureCode, nextAt: number): void
+  /** Lets the CID's job start now. */
+  hastenJob(cid: string, now: number): void
+  removeJob(cid: string): void
+  /** Jobs due at `now`: fresh before retried, then by due time; at most `limit`. */
+  dueJobs(now: number, limit: number): readonly Job[]
+  /** When the next job is due. */
+  nextDue(): number | undefined
+  jobCount(): number
+
+  close(): void
+}

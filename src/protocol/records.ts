@@ -1,0 +1,105 @@
+/** What agents and senders remember: the shapes that their stores keep and their parts speak of. */
+import type { FailureCode, OperationState } from './ack.ts'
+import type { CommandId } from './envelope.ts'
+import type { Hlc } from './order.ts'
+import type { Author, NodeId } from './ssh-key.ts'
+import type { Register } from './wish.ts'
+
+/** A command as stored; `seq` is this store's own short name for it. */
+export interface StoredCommand {
+  readonly seq: number
+  readonly id: CommandId
+  readonly author: Author
+  readonly pinset: string | undefined
+  readonly time: Hlc
+  readonly acceptedAt: number
+  readonly envelope: Uint8Array
+}
+
+/** A register with what acting on it needs. CIDs are keys ({@link cidKey}) but for `spelled`. */
+export interface StoredRegister extends Register {
+  readonly cid: string
+  readonly pinset: string
+  /** `seq` of its command. */
+  readonly command: number
+  /** The CID as its author wrote it. */
+  readonly spelled: string
+  readonly name?: string
+  /** Multiaddrs, text. */
+  readonly origins?: readonly string[]
+}
+
+/** What is held for a CID, durably. */
+export interface StoredPin {
+  readonly cid: string
+  readonly spelled: string
+  readonly bytes: number
+  readonly foreign: boolean
+  /** Milliseconds since the epoch. */
+  readonly pinnedAt: number
+}
+
+/** Something to do for a CID; at most one at a time. */
+export interface Job {
+  /** Grows; a replaced job has another. */
+  readonly id: number
+  readonly cid: string
+  readonly action: 'pin' | 'unpin'
+  readonly spelled: string
+  readonly origins: readonly string[]
+  /** Tries that failed. */
+  readonly attempt: number
+  /** Why the last try failed. */
+  readonly code?: FailureCode
+  /** Not before this; milliseconds since the epoch. */
+  readonly nextAt: number
+}
+
+/** An operation and how far it has come. */
+export interface StoredOperation {
+  readonly command: number
+  readonly index: number
+  readonly cid: string | undefined
+  readonly state: OperationState
+  /** When that state was reached; milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** A row of a listing: a pinset's hold on a CID and the register that decides it, if any counts. */
+export interface HeldRow {
+  readonly cid: string
+  readonly pinset: string
+}
+
+/** A command that was signed here. */
+export interface SentCommand {
+  readonly id: CommandId
+  readonly network: string
+  readonly author: Author
+  readonly pinset: string
+  readonly time: Hlc
+  readonly envelope: Uint8Array
+  /** What it asks for, in order; CIDs as keys. */
+  readonly operations: readonly { readonly op: 'pin' | 'unpin'; readonly cid: string }[]
+}
+
+/** A node's newest signed word on a command, verifiable offline. */
+export interface Receipt {
+  readonly command: CommandId
+  readonly node: NodeId
+  readonly sequence: number
+  /** The ack envelope. */
+  readonly envelope: Uint8Array
+}
+
+/** A command with what nodes said to it. */
+export interface Answered {
+  readonly command: SentCommand
+  readonly receipts: readonly Receipt[]
+}
+
+/** A CID (key) in a pinset. */
+export interface PinnedRow {
+  readonly cid: string
+  readonly pinset: string
+}

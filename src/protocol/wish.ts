@@ -1,0 +1,80 @@
+/**
+ * What a node shall do about one CID in one pinset: from the highest rank down,
+ * the first operation that its author may do decides. Pure; PROTOCOL.md "Wish" is the text it follows.
+ */
+import type { RefusalCode } from './ack.ts'
+import { refusalOf, type Grant, type Right } from './grants.ts'
+import { compareRank, type Rank } from './order.ts'
+import type { Author } from './ssh-key.ts'
+
+/** An author's last `pin` or last `unpin` of a CID in a pinset. */
+export interface Register {
+  readonly author: Author
+  readonly kind: Right
+  readonly rank: Rank
+  /** Index of the operation within its command. */
+  readonly index: number
+  /** When this node, or a known one, first accepted it; milliseconds since the epoch. */
+  readonly acceptedAt: number
+  /** For a pin: when it turns into an unpin; milliseconds since the epoch. */
+  readonly expires?: number
+  /** Set when the register comes from an `update`: the CID (key) that takes over from this one, or that this one replaces. */
+  readonly counterpart?: string
+}
+
+/** What a node knows of an author: its line, as it stands or stood last. */
+export interface Standing {
+  readonly grant: Grant
+  /** When the line went away; nothing accepted from then on counts. */
+  readonly closedAt?: number
+  /** `@revoked`: nothing it said counts. */
+  readonly voided: boolean
+}
+
+/** The answer for one CID in one pinset. */
+export interface Wish {
+  /** `none`: nobody who counts has said anything. */
+  readonly want: 'pin' | 'unpin' | 'none'
+  /** The register that decided. */
+  readonly by?: Register
+  /** When the answer will change by itself, milliseconds since the epoch. */
+  readonly until?: number
+}
+
+/** Decides; `registers` may come in any order. */
+export function decide(
+  registers: readonly Register[],
+  pinset: string,
+  standing: (author: Author) => Standing | undefined,
+  now: number
+): Wish {
+  const ranked = registers.toSorted((a, b) => compareRank(b.rank, a.rank))
+  for (const register of ranked) {
+    const author = standing(register.author)
+    if (author === undefined || whyNot(register, pinset, author) !== undefined) continue
+    if (register.kind === 'unpin') return { want: 'unpin', by: register }
+    if (register.expires === undefined || now < register.expires) {
+      return { want: 'pin', by: register, ...(register.expires === undefined ? {} : { until: register.expires }) }
+    }
+    // An expired pin is an unpin, and one by a key that may not unpin must not narrow what others pinned.
+    if (author.grant.rights.includes('unpin')) return { want: 'unpin', by: register }
+  }
+  return lastWord(ranked, pinset, standing)
+}
+
+/** When all that is left are expired pins of keys that may not unpin, the pins are over all the same. */
+function lastWord(ranked: readonly Register[], pinset: string, standing: (author: Author) => Standing | undefined): Wish {
+  const by = ranked.find((register) => {
+    const author = standing(register.author)
+    return author !== undefined && whyNot(register, pinset, author) === undefined
+  })
+  return by === undefined ? { want: 'none' } : { want: 'unpin', by }
+}
+
+/** Why a register does not count: undefined when it does. */
+export function whyNot(register: Register, pinset: string, author: Standing): RefusalCode | undefined {
+  if (author.voided) return 'unauthorised'
+  if (author.closedAt !== undefined && register.acceptedAt >= author.closedAt) return 'expired'
+  const rights: readonly Right[] = register.counterpart === undefined ? [register.kind] : ['pin', 'unpin']
+  return refusalOf(author.grant, rights, pinset, register.acceptedAt)
+}

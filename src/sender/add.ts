@@ -1,0 +1,83 @@
+/** Imports a path and serves it until the network holds it: a laptop cannot be dialled, so it dials those that shall fetch. */
+import { multiaddr } from '@multiformats/multiaddr'
+import type { Libp2p } from '@libp2p/interface'
+import type { CID } from 'multiformats/cid'
+import { createTemporaryContent } from '../content/temporary.ts'
+import type { PresenceTable } from '../network/presence-table.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { createBell } from './bell.ts'
+import type { Outcome } from './sender.ts'
+import type { AddEvent, AddOptions, ProgressEvent, SendEvent } from './types.ts'
+
+/** What adding works with. */
+export interface AddPorts {
+  readonly libp2p: Libp2p
+  readonly presence: PresenceTable
+  readonly clock: Clock
+  startHost(): Promise<void>
+  connect(): Promise<unknown>
+  /** Publishes the pin of the root and counts. */
+  send(cid: CID): AsyncGenerator<SendEvent, Outcome>
+}
+
+/** Progress is told at most this often, milliseconds. */
+const PROGRESS_MS = 100
+
+/** How long a daemon may take to answer the dial, milliseconds. */
+const DIAL_MS = 5_000
+
+/** Adds; ends as the send ends. What was imported is removed again, however it ends. */
+export async function* addPath(path: string, options: AddOptions, ports: AddPorts): AsyncGenerator<AddEvent, Outcome> {
+  const { libp2p, presence, clock } = ports
+  await ports.startHost()
+  // Before the first dial, so that peers learn at once that blocks are to be had here.
+  await using content = createTemporaryContent({}, { libp2p })
+  await content.start()
+  await ports.connect()
+
+  const signal = options.signal ?? new AbortController().signal
+  const bell = createBell()
+  let progress: ProgressEvent | undefined
+  let toldAt = -Infinity
+  let isDone = false
+  const importing = content
+    .import(path, {
+      hidden: options.hidden ?? false,
+      signal,
+      onProgress: ({ bytes, total }) => {
+        progress = { event: 'progress', bytes, total }
+        bell.ring()
+      },
+    })
+    .finally(() => {
+      isDone = true
+      bell.ring()
+    })
+  importing.catch(() => {}) // Awaited below; until then the loop runs.
+  while (!isDone) {
+    await bell.rung()
+    if (progress === undefined || clock.now() - toldAt < PROGRESS_MS) continue
+    toldAt = clock.now()
+    yield progress
+  }
+  const { cid, files, bytes } = await importing
+  yield { event: 'imported', cid: cid.toString(), bytes, files }
+
+  const dialled = new Set<string>()
+  const dialDaemons = (): void => {
+    for (const { presence: node } of presence.all()) {
+      const { kind, peer, addresses } = node.backend
+      if (kind !== 'kubo' || peer === undefined || dialled.has(peer)) continue
+      dialled.add(peer)
+      const targets = addresses.map((address) => multiaddr(`${address}/p2p/${peer}`))
+      libp2p.dial(targets, { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]) }).catch(() => dialled.delete(peer))
+    }
+  }
+  dialDaemons()
+  const stopWatching = presence.onChange(dialDaemons)
+  try {
+    return yield* ports.send(cid)
+  } finally {
+    stopWatching()
+  }
+}

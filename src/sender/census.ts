@@ -1,0 +1,27 @@
+/** Who counts: known nodes, what is present, and which nodes share a backend. */
+import type { PresenceTable } from '../network/presence-table.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import type { Census } from './tracker.ts'
+
+/** The census of a sender. */
+export interface SenderCensus extends Census {
+  /** Whether somebody vouched for the node; false for all where no node is known. */
+  trusted(node: NodeId): boolean
+  /** How many replicas there should be at most: all known nodes, else all that are present, at least one. */
+  all(): number
+}
+
+/** Where no node is known all count, and the sender says that nobody vouched for them. */
+export function createCensus(knownNodes: ReadonlySet<NodeId>, presence: PresenceTable): SenderCensus {
+  const backend = (node: NodeId): string => presence.get(node)?.presence.backend.peer ?? node
+  const distinct = (nodes: Iterable<NodeId>): number => new Set([...nodes].map(backend)).size
+  return {
+    backend,
+    trusted: (node) => knownNodes.has(node),
+    counts: (node) => knownNodes.size === 0 || knownNodes.has(node),
+    all: () => {
+      const present = presence.all().filter(({ online }) => online).map((entry) => entry.presence.node)
+      return Math.max(1, knownNodes.size > 0 ? distinct(knownNodes) : distinct(present))
+    }
+  }
+}

@@ -1,0 +1,20 @@
+/** What a sender remembers, shared by all that run in one home. `test/contract/ledger.ts` says how it behaves. */
+import type { Hlc } from '../protocol/order.ts'
+import type { Answered, PinnedRow, Receipt, SentCommand } from '../protocol/records.ts'
+import type { Author } from '../protocol/ssh-key.ts'
+
+/** The port. Bounded: beyond `limits` the oldest commands that a node accepted are forgotten, with their receipts. */
+export interface Ledger {
+  /** A time above all that was signed here or `seen`; no two calls give the same, in whichever process. */
+  tick(now: number, seen: Hlc | undefined): Hlc
+  record(command: SentCommand): void
+  /** Commands of an author that no node has accepted, oldest first, at most `limit`. */
+  unaccepted(network: string, author: Author, limit: number): readonly SentCommand[]
+  /** Keeps the receipt with the highest sequence; marks the command as accepted unless the node refused all of it. */
+  keep(receipt: Receipt, accepted: boolean): void
+  /** The newest command about a CID (key) in a pinset, or in any, with its receipts. */
+  about(network: string, cid: string): readonly Answered[]
+  /** CIDs of the newest pins that no later unpin of ours took back, in order. */
+  pinned(network: string): readonly PinnedRow[]
+  close(): void
+}

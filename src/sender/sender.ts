@@ -1,0 +1,239 @@
+/** Composition root of a sender: a host that listens nowhere, the bus, the ledger, and the sends that share them. */
+
+import { generateKeyPair } from '@libp2p/crypto/keys'
+import { multiaddr } from '@multiformats/multiaddr'
+import { loadSigner } from '../identity/key-file.ts'
+import { createBus } from '../network/bus.ts'
+import { systemClock } from '../network/clock.ts'
+import { createHost } from '../network/host.ts'
+import { createLinks } from '../network/links.ts'
+import { createPresenceTable } from '../network/presence-table.ts'
+import { query } from '../network/query.ts'
+import { onRefusal } from '../network/refusals.ts'
+import { parseCid } from '../protocol/cid.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { openEnvelope, verifyEnvelope } from '../protocol/envelope.ts'
+import { MAX_OFFERED_AGAIN, MAX_QUERY_COMMANDS } from '../protocol/limits.ts'
+import { laterHlc } from '../protocol/order.ts'
+import type { Signer } from '../protocol/signature.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import { openLedger } from '../storage/ledger.ts'
+import { addPath } from './add.ts'
+import { createCensus } from './census.ts'
+import { createSurvey } from './survey.ts'
+import { SenderError } from './errors.ts'
+import type { Ledger } from './ledger.ts'
+import { itemsOf, send, type Item, type SendingPorts } from './sending.ts'
+import type { AddEvent, AddOptions, NodeEvent, PinEvent, Reached, SendEvent, SendOptions, StatusEvent } from './types.ts'
+import { createWords } from './words.ts'
+
+/** What a sender is made of. */
+export interface SenderOptions {
+  readonly network: string
+  /** Signs the commands: an unencrypted OpenSSH Ed25519 key file (0600), or whoever can sign. */
+  readonly key: string | Signer
+  /** Multiaddrs of nodes to begin with. */
+  readonly bootstrap: readonly string[]
+  /** Peer ids of the nodes that count as replicas; where there is none all count, and nobody vouches for them. */
+  readonly knownNodes?: Iterable<NodeId>
+  /** File in which what was sent is remembered; in memory unless given. */
+  readonly ledger?: string
+  /** Software name told to peers. */
+  readonly userAgent?: string
+}
+
+/** How a send ended: enough replicas, too few in time, or refused. */
+export type Outcome = 'reached' | 'short' | 'refused'
+
+/** Signs and publishes commands and counts who holds what. One libp2p identity of its own, made fresh. */
+export interface Sender {
+  /** Dials the bootstrap addresses; resolves with the first that answers. Rejects with `SenderError` `no-node` when none does. */
+  connect(options?: { readonly signal?: AbortSignal }): Promise<Reached>
+  /** Asks the network to hold CIDs (`CID`, `/ipfs/CID`, `ipfs://CID`). Connects first where that was not done. */
+  pin(cids: readonly string[], options?: SendOptions): AsyncGenerator<SendEvent, Outcome>
+  /** Asks the network to let go of CIDs. */
+  unpin(cids: readonly string[], options?: Pick<SendOptions, 'pinset' | 'wait' | 'timeout' | 'detach' | 'signal'>): AsyncGenerator<SendEvent, Outcome>
+  /** Imports a file or folder, asks the network to hold it, and serves it until that is done. */
+  add(path: string, options?: AddOptions): AsyncGenerator<AddEvent, Outcome>
+  /** How the nodes stand with CIDs, or with all that is wanted; asks each, and falls back on what it said last. */
+  status(cids?: readonly string[], options?: { readonly pinset?: string; readonly signal?: AbortSignal }): AsyncGenerator<StatusEvent>
+  /** What is wanted on the network. */
+  pins(options?: { readonly pinset?: string; readonly signal?: AbortSignal }): Promise<readonly PinEvent[]>
+  /** The nodes of the network, known ones that are silent too. */
+  nodes(): readonly NodeEvent[]
+  /** How many replicas "all" means now. */
+  all(): number
+  stop(): Promise<void>
+  [Symbol.asyncDispose](): Promise<void>
+}
+
+/** How long one address may take to answer, milliseconds. */
+const CONNECT_MS = 5_000
+
+/** Makes a sender; nothing is dialled before it is used. Rejects where the ledger cannot be opened. */
+export async function createSender(options: SenderOptions, ports: { readonly clock?: Clock } = {}): Promise<Sender> {
+  const clock = ports.clock ?? systemClock
+  const { network, key } = options
+  const signer = typeof key === 'string' ? (await loadSigner(key)).signer : key
+  const ledger: Ledger = openLedger(options.ledger ?? ':memory:')
+  const host = await createHost({
+    privateKey: await generateKeyPair('Ed25519'),
+    listen: [],
+    ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent })
+  })
+  const knownNodes = new Set(options.knownNodes)
+  const bus = createBus({ network }, { host, clock })
+  const presence = createPresenceTable({ network, isKnown: (node) => knownNodes.has(node) }, { clock })
+  const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
+  const census = createCensus(knownNodes, presence)
+  const words = createWords(network, { presence, ledger })
+  const survey = createSurvey(network, { host, presence, ledger, census, knownNodes })
+  bus.handle('acks', ({ bytes }) => words.judge(bytes))
+  bus.handle('commands', () => 'ignore')
+
+  let connected: Promise<Reached> | undefined
+  let hostStarted: Promise<void> | undefined
+  let unhearRefusals = async (): Promise<void> => {}
+
+  const connect = (signal: AbortSignal | undefined): Promise<Reached> => {
+    connected ??= begin(signal).catch((err: unknown) => {
+      connected = undefined
+      throw err
+    })
+    return connected
+  }
+
+  const startHost = (): Promise<void> => (hostStarted ??= host.start())
+
+  const begin = async (outer: AbortSignal | undefined): Promise<Reached> => {
+    if (options.bootstrap.length === 0) {
+      throw new SenderError('no-bootstrap', 'no node to talk to: give one with --bootstrap IP, or once and for all with pinsub init --bootstrap IP')
+    }
+    await startHost()
+    await bus.start()
+    unhearRefusals = await onRefusal(host, (node, refusal) => words.refused(node, refusal))
+    const signal = AbortSignal.any([AbortSignal.timeout(CONNECT_MS), ...(outer === undefined ? [] : [outer])])
+    const reached = await firstOf(options.bootstrap, async (address) => {
+      const { peer, ms } = await links.connect(address, { signal })
+      return { node: peer, address, ms, ...(await hello(peer, signal)) }
+    })
+    await links.start()
+    await subscribed(reached.node, signal)
+    offerAgain()
+    return reached
+  }
+
+  /** Learns who is there before counting on anybody. */
+  const hello = async (peer: NodeId, signal: AbortSignal): Promise<{ authorised: boolean; closed?: string }> => {
+    let answer: { authorised: boolean; closed?: string } = { authorised: false }
+    for await (const page of query(host, peer, { want: 'hello', network, signer: signer.blob }, { signal })) {
+      if (page.page !== 'hello') continue
+      answer = { authorised: page.authorised ?? false, ...(page.closed === undefined ? {} : { closed: page.closed }) }
+      for (const bytes of page.presences) presence.offer(verifyEnvelope(openEnvelope(bytes)))
+    }
+    return answer
+  }
+
+  const subscribed = async (peer: NodeId, signal: AbortSignal): Promise<void> => {
+    if (bus.subscribers('commands').includes(peer)) return
+    const { promise, resolve, reject } = Promise.withResolvers<void>()
+    const stop = bus.onSubscribe((node, topic) => {
+      if (topic === 'commands' && node === peer) resolve()
+    })
+    const onAbort = (): void => reject(new SenderError('no-node', `${peer} answers, but takes no commands of network ${network}`))
+    signal.addEventListener('abort', onAbort)
+    try {
+      await promise
+    } finally {
+      stop()
+      signal.removeEventListener('abort', onAbort)
+    }
+  }
+
+  /** Commands of earlier runs that no node has accepted. */
+  const offerAgain = (): void => {
+    const commands = ledger.unaccepted(network, signer.author, MAX_OFFERED_AGAIN)
+    words.expect(commands.map(({ id }) => id))
+    for (const { envelope } of commands) {
+      bus.publish('commands', envelope, { signal: AbortSignal.timeout(CONNECT_MS) }).catch(() => {}) // The next run tries again.
+    }
+  }
+
+  const askAgain = (commands: readonly string[]): void => {
+    const request = { want: 'acks', network, commands: commands.slice(0, MAX_QUERY_COMMANDS) } as const
+    for (const peer of links.peers()) {
+      void (async () => {
+        for await (const page of query(host, peer, request, { signal: AbortSignal.timeout(CONNECT_MS) })) {
+          if (page.page === 'acks') page.acks.forEach((bytes) => words.judge(bytes))
+        }
+      })().catch(() => {}) // Gossip may still bring it, and the next round asks again.
+    }
+  }
+
+  const sendingPorts: SendingPorts = {
+    bus,
+    ledger: { ...ledger, record: (command) => (words.expect([command.id]), ledger.record(command)) },
+    signer,
+    clock,
+    census,
+    newest: () => presence.all().reduce<ReturnType<SendingPorts['newest']>>((newest, entry) => laterHlc(newest, entry.presence.newest), undefined),
+    onWord: (listener) => words.listen(listener),
+    askAgain
+  }
+
+  async function* sendItems(items: readonly Item[], sendOptions: SendOptions): AsyncGenerator<SendEvent, Outcome> {
+    if (items.length === 0) throw new SenderError('usage', 'no CID given')
+    await connect(sendOptions.signal)
+    return yield* send(network, items, sendOptions, sendingPorts)
+  }
+
+  const stop = async (): Promise<void> => {
+    await connected?.catch(() => {})
+    await links.stop()
+    await unhearRefusals()
+    await bus.stop()
+    await host.stop()
+    ledger.close()
+  }
+
+  return {
+    connect: ({ signal } = {}) => connect(signal),
+    pin(cids, sendOptions = {}) {
+      const origins = (sendOptions.origins ?? []).map((origin) => multiaddr(origin).bytes)
+      return sendItems(itemsOf('pin', cids.map(parseCid), sendOptions, origins), sendOptions)
+    },
+    unpin: (cids, sendOptions = {}) => sendItems(itemsOf('unpin', cids.map(parseCid), {}, []), sendOptions),
+    add: (path, addOptions = {}) =>
+      addPath(path, addOptions, {
+        libp2p: host.libp2p,
+        presence,
+        clock,
+        startHost,
+        connect: () => connect(addOptions.signal),
+        send: (cid) => sendItems(itemsOf('pin', [cid], addOptions, []), addOptions),
+      }),
+    async *status(cids, { pinset, signal } = {}) {
+      await connect(signal)
+      yield* survey.status(cids?.map(parseCid), pinset, signal)
+    },
+    async pins({ pinset, signal } = {}) {
+      await connect(signal)
+      return survey.pins(pinset, signal)
+    },
+    nodes: () => survey.nodes(),
+    all: () => census.all(),
+    stop,
+    [Symbol.asyncDispose]: stop
+  }
+}
+
+/** The first success; where all fail, one error that says why each did. */
+async function firstOf<T>(addresses: readonly string[], dial: (address: string) => Promise<T>): Promise<T> {
+  try {
+    return await Promise.any(addresses.map(dial))
+  } catch (err) {
+    const reasons = err instanceof AggregateError ? err.errors.map((reason: unknown) => (reason instanceof Error ? reason.message : String(reason))) : [String(err)]
+    throw new SenderError('no-node', reasons.join('\n'), { cause: err })
+  }
+}
+

@@ -1,0 +1,224 @@
+/** One send, from signing to the last replica: publishes, offers again what nobody answered, counts, and knows when to stop. */
+import type { CID } from 'multiformats/cid'
+import type { Bus } from '../network/bus.ts'
+import type { OperationState } from '../protocol/ack.ts'
+import { cidKey } from '../protocol/cid.ts'
+import type { Clock } from '../protocol/clock.ts'
+import { encodeCommand, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
+import { commandId, sealEnvelope } from '../protocol/envelope.ts'
+import type { Hlc } from '../protocol/order.ts'
+import type { SentCommand } from '../protocol/records.ts'
+import type { Signer } from '../protocol/signature.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import { createBell } from './bell.ts'
+import { bundle } from './bundle.ts'
+import type { SenderCensus } from './census.ts'
+import type { Ledger } from './ledger.ts'
+import { createTracker, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
+import type { AckEvent, Op, SendEvent, SendOptions } from './types.ts'
+
+/** The first wait before a command that is not answered is offered again; doubles up to the most. Milliseconds. */
+const RESEND_FIRST_MS = 1_000
+const RESEND_MOST_MS = 10_000
+const TIMEOUT_MS = 60_000
+
+/** What a send works with. */
+export interface SendingPorts {
+  readonly bus: Bus
+  readonly ledger: Ledger
+  readonly signer: Signer
+  readonly clock: Clock
+  readonly census: SenderCensus
+  /** The newest time seen on the network. */
+  newest(): Hlc | undefined
+  /** Calls `listener` with everything nodes say; the returned function ends that. */
+  onWord(listener: (event: TrackerEvent) => void): () => void
+  /** Asks the nodes we are linked to for their acks: an ack that gossip lost is heard all the same. */
+  askAgain(commands: readonly string[]): void
+}
+
+/** An operation and how the user spelled its CID. */
+export interface Item {
+  readonly cid: string
+  readonly operation: PinOperation | UnpinOperation
+}
+
+/** Sends; ends when every CID is settled, at the first acceptance with `detach`, or when time is up. Rejects with the signal's reason. */
+export async function* send(network: string, items: readonly Item[], options: SendOptions, ports: SendingPorts): AsyncGenerator<SendEvent, 'reached' | 'short' | 'refused'> {
+  const { bus, clock, census } = ports
+  const timeout = options.timeout ?? TIMEOUT_MS
+  const commands = await sign(network, items, options, ports)
+  const wanted = options.wait === 'all' ? census.all() : (options.wait ?? options.replicas ?? census.all())
+  let position = 0
+  let tracker = createTracker(
+    commands.flatMap(({ id, operations }) =>
+      operations.map(({ op }, index) => ({ cid: (items[position++] as Item).cid, op, command: id, index, wanted }))
+    )
+  )
+  const bell = createBell()
+  let movedAt = clock.now()
+  const hear = (event: TrackerEvent): void => {
+    const next = track(tracker, event)
+    if (next === tracker) return
+    tracker = next
+    bell.ring()
+  }
+  const stopListening = ports.onWord(hear)
+  const stopResending = resendLoop(commands, () => tracker, hear, ports)
+  const onAbort = (): void => bell.ring()
+  options.signal?.addEventListener('abort', onAbort)
+  try {
+    for (const { id, envelope, operations } of commands) {
+      const signal = AbortSignal.any([AbortSignal.timeout(timeout), ...(options.signal === undefined ? [] : [options.signal])])
+      const nodes = await bus.publish('commands', envelope, { signal })
+      hear({ type: 'delivered', command: id, nodes })
+      yield { event: 'sent', command: id, cids: operations.length, nodes }
+    }
+    const told = new Map<string, Told>()
+    for (;;) {
+      const tallies = tally(tracker, census)
+      if (yield* news(tallies, tracker, told, census)) movedAt = clock.now()
+      const isOver = clock.now() - movedAt >= timeout
+      if (isOver || isSettled(tallies, tracker, options)) return yield* finish(tallies, options.detach === true)
+      const cancel = clock.after(Math.max(1, movedAt + timeout - clock.now()), () => bell.ring())
+      await bell.rung()
+      cancel()
+      options.signal?.throwIfAborted()
+    }
+  } finally {
+    options.signal?.removeEventListener('abort', onAbort)
+    stopListening()
+    stopResending()
+  }
+}
+
+async function sign(network: string, items: readonly Item[], options: SendOptions, ports: SendingPorts): Promise<SentCommand[]> {
+  const { ledger, signer, clock } = ports
+  const pinset = options.pinset ?? 'default'
+  const commands: SentCommand[] = []
+  for (const operations of bundle(items.map(({ operation }) => operation))) {
+    const time = ledger.tick(clock.now(), ports.newest())
+    const { payload, bytes } = await sealEnvelope('command', encodeCommand({ network, pinset, time, operations }, signer.blob), signer)
+    commands.push({
+      id: commandId(payload),
+      network,
+      author: signer.author,
+      pinset,
+      time,
+      envelope: bytes,
+      operations: operations.map(({ op, cid }) => ({ op, cid: cidKey(cid) }))
+    })
+  }
+  for (const command of commands) ledger.record(command)
+  return commands
+}
+
+/** Offers again, ever more rarely, each command for which a node that it should reach has not spoken. */
+function resendLoop(commands: readonly SentCommand[], current: () => Tracker, hear: (event: TrackerEvent) => void, ports: SendingPorts): () => void {
+  const { bus, clock, census } = ports
+  const ended = new AbortController()
+  let wait = RESEND_FIRST_MS
+  let cancel = (): void => {}
+  const again = (): void => {
+    const silent = commands.filter(({ id }) => (current().heard.get(id)?.size ?? 0) < census.all())
+    ports.askAgain(commands.map(({ id }) => id))
+    for (const { id, envelope } of silent) {
+      bus.publish('commands', envelope, { signal: ended.signal }).then(
+        (nodes) => hear({ type: 'delivered', command: id, nodes }),
+        () => {} // Nobody there now: the next round tries again.
+      )
+    }
+    wait = Math.min(wait * 2, RESEND_MOST_MS)
+    cancel = clock.after(wait, again)
+  }
+  cancel = clock.after(wait, again)
+  return () => {
+    cancel()
+    ended.abort()
+  }
+}
+
+function isSettled(tallies: readonly Tally[], tracker: Tracker, options: SendOptions): boolean {
+  if (options.detach === true) {
+    const answered = tracker.cids.every(({ command }) => (tracker.heard.get(command)?.size ?? 0) > 0)
+    if (answered && tallies.every(({ states, hopeless }) => hopeless || [...states.values()].some(({ status }) => status !== 'refused'))) return true
+  }
+  return tallies.every(({ replicas, wanted, hopeless }) => replicas >= wanted || hopeless)
+}
+
+/** What was told last of a node and a CID, and the furthest it had come. */
+interface Told {
+  readonly text: string
+  readonly advance: number
+}
+
+/** Tells what changed; true when something came further than it ever was, which is what time-outs count from. */
+function* news(tallies: readonly Tally[], tracker: Tracker, told: Map<string, Told>, census: SenderCensus): Generator<AckEvent, boolean> {
+  let moved = false
+  for (const [position, { cid, op, states }] of tallies.entries()) {
+    for (const [node, state] of states) {
+      const name = `${position} ${node}`
+      const text = JSON.stringify(state)
+      const before = told.get(name)
+      if (before?.text === text) continue
+      const advance = Math.max(before?.advance ?? -1, advanceOf(state))
+      moved ||= advance > (before?.advance ?? -1)
+      told.set(name, { text, advance })
+      yield ackEvent(cid, op, tracker.cids[position]?.command as string, node, state, census.trusted(node))
+    }
+  }
+  return moved
+}
+
+function advanceOf(state: OperationState): number {
+  if (state.status === 'accepted' || state.status === 'queued' || state.status === 'failed') return 0
+  return state.status === 'pinning' ? 1 + state.bytes : Infinity
+}
+
+function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: OperationState, trusted: boolean): AckEvent {
+  return {
+    event: 'ack',
+    command,
+    cid,
+    op,
+    node,
+    status: state.status,
+    ...('code' in state ? { code: state.code } : {}),
+    ...('bytes' in state ? { bytes: state.bytes } : {}),
+    trusted
+  }
+}
+
+function* finish(tallies: readonly Tally[], detach: boolean): Generator<SendEvent, 'reached' | 'short' | 'refused'> {
+  let worst: 'reached' | 'short' | 'refused' = 'reached'
+  for (const { cid, op, replicas, wanted, states, refused } of tallies) {
+    const isAccepted = [...states.values()].some(({ status }) => status !== 'refused')
+    const result = replicas >= wanted || (detach && isAccepted) ? 'ok' : refused && replicas === 0 ? 'refused' : 'short'
+    if (result === 'refused') worst = 'refused'
+    else if (result === 'short' && worst === 'reached') worst = 'short'
+    yield { event: 'done', cid, op, replicas, wanted, result }
+  }
+  return worst
+}
+
+/** Operations of one kind on CIDs; duplicates (as CIDv1) merge into the first. */
+export function itemsOf(op: Op, cids: readonly CID[], options: SendOptions, origins: readonly Uint8Array[]): Item[] {
+  const seen = new Map<string, Item>()
+  for (const cid of cids) {
+    const key = cidKey(cid)
+    if (seen.has(key)) continue
+    const { name, replicas } = options
+    const operation: PinOperation | UnpinOperation =
+      op === 'unpin'
+        ? { op, cid }
+        : {
+            op,
+            cid,
+            ...(name === undefined ? {} : { name }),
+            ...(replicas === undefined ? {} : { replicas }),
+            ...(origins.length === 0 ? {} : { origins })
+          }
+    seen.set(key, { cid: cid.toString(), operation })
+  }
+  return [...seen.values()]
+}

@@ -1,0 +1,149 @@
+/** The public vocabulary of a sender: plain data, the same that `--json` prints. CIDs and node ids are text, times RFC 3339, sizes bytes. */
+
+/** An operation that people send. */
+export type Op = 'pin' | 'unpin'
+
+/** How far a node has come with one CID. */
+export type AckStatus = 'accepted' | 'queued' | 'pinning' | 'pinned' | 'unpinned' | 'superseded' | 'failed' | 'refused'
+
+/** A command left for at least one node. */
+export interface SentEvent {
+  readonly event: 'sent'
+  /** Command id, hex. */
+  readonly command: string
+  /** How many CIDs it names. */
+  readonly cids: number
+  /** Nodes it was handed to directly; they relay it. */
+  readonly nodes: readonly string[]
+}
+
+/** A node said something new about a CID, signed. */
+export interface AckEvent {
+  readonly event: 'ack'
+  readonly command: string
+  readonly cid: string
+  readonly op: Op
+  readonly node: string
+  readonly status: AckStatus
+  /** Why it failed or was refused. */
+  readonly code?: string
+  /** Fetched so far, or held. */
+  readonly bytes?: number
+  /** Whether the node is one of `knownNodes`; always false where none are known. */
+  readonly trusted: boolean
+}
+
+/** How it ended for one CID; one for each, last. */
+export interface DoneEvent {
+  readonly event: 'done'
+  readonly cid: string
+  readonly op: Op
+  readonly replicas: number
+  readonly wanted: number
+  readonly result: 'ok' | 'short' | 'refused'
+}
+
+/** What a send tells, in this order. */
+export type SendEvent = SentEvent | AckEvent | DoneEvent
+
+/** How far an import or a transfer has come. */
+export interface ProgressEvent {
+  readonly event: 'progress'
+  readonly bytes: number
+  readonly total: number
+}
+
+/** A path was imported. */
+export interface ImportedEvent {
+  readonly event: 'imported'
+  readonly cid: string
+  /** Bytes of content. */
+  readonly bytes: number
+  readonly files: number
+}
+
+/** What `add` tells. */
+export type AddEvent = ProgressEvent | ImportedEvent | SendEvent
+
+/** How one node stands with one CID in one pinset. */
+export interface StatusEvent {
+  readonly event: 'status'
+  readonly cid: string
+  readonly pinset: string
+  readonly node: string
+  readonly status: AckStatus
+  readonly code?: string
+  readonly bytes?: number
+  /** When the node came into this state. */
+  readonly at: string
+  /** Asked just now, or its last signed word kept here. */
+  readonly source: 'live' | 'receipt'
+  readonly trusted: boolean
+}
+
+/** A CID that somebody wants held. */
+export interface PinEvent {
+  readonly event: 'pin'
+  readonly cid: string
+  readonly pinset: string
+  readonly name?: string
+  /** Fingerprint of the key that asked for it. */
+  readonly author: string
+  readonly at: string
+  /** Nodes that were asked and want it. */
+  readonly nodes: readonly string[]
+}
+
+/** A node, as it described itself last. */
+export interface NodeEvent {
+  readonly event: 'node'
+  readonly node: string
+  readonly addresses: readonly string[]
+  readonly state: 'online' | 'gone'
+  readonly last_seen: string | null
+  readonly backend: 'helia' | 'kubo' | null
+  readonly version: string | null
+  readonly trusted: boolean
+  /** Commands it lacks; null where that is not known. */
+  readonly behind: number | null
+  /** Bytes free for content. */
+  readonly free?: number
+}
+
+/** What a pin or unpin may be told. */
+export interface SendOptions {
+  /** Shown in listings. */
+  readonly name?: string
+  /** `default` unless said. */
+  readonly pinset?: string
+  /** Replication factor, signed into the command. */
+  readonly replicas?: number
+  /** Multiaddrs with /p2p of peers that have the content. */
+  readonly origins?: readonly string[]
+  /** How many nodes must hold it before the send ends; the factor, else all known nodes, else all present, unless said. */
+  readonly wait?: number | 'all'
+  /** Milliseconds without progress after which the send ends short; 60,000 unless said. */
+  readonly timeout?: number
+  /** Ends at the first node that accepted. */
+  readonly detach?: boolean
+  /** Ends the send; what was published stands. */
+  readonly signal?: AbortSignal
+}
+
+/** What `add` may be told besides. */
+export interface AddOptions extends SendOptions {
+  /** Whether files whose names start with a dot are imported too. */
+  readonly hidden?: boolean
+}
+
+/** A node that a connect reached. */
+export interface Reached {
+  readonly node: string
+  readonly address: string
+  /** Milliseconds to the connection. */
+  readonly ms: number
+  /** Whether the sender's key may command it. */
+  readonly authorised: boolean
+  /** Why not, where its file says more. */
+  readonly closed?: string
+}

@@ -1,0 +1,58 @@
+/** What nodes say, heard: verifies acks, presence and refusals, keeps receipts, and passes on what concerns this sender. */
+import type { Verdict } from '../network/bus.ts'
+import type { PresenceTable } from '../network/presence-table.ts'
+import type { Refusal } from '../network/refusals.ts'
+import { decodeAck } from '../protocol/ack.ts'
+import { openEnvelope, verifyEnvelope, type CommandId } from '../protocol/envelope.ts'
+import { InvalidMessageError } from '../protocol/errors.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import type { Ledger } from './ledger.ts'
+import type { TrackerEvent } from './tracker.ts'
+
+/** The ear of a sender. */
+export interface Words {
+  /** Judges a message of the acks topic; a sender relays only what it can vouch for: presence, and acks of its own commands. */
+  judge(bytes: Uint8Array): Verdict
+  /** A refusal told by the peer itself, over a stream. */
+  refused(node: NodeId, refusal: Refusal): void
+  /** Calls `listener` with all that concerns commands of this run; the returned function ends that. */
+  listen(listener: (event: TrackerEvent) => void): () => void
+  /** These commands are ours: their acks are kept. */
+  expect(commands: Iterable<CommandId>): void
+}
+
+/** Makes an ear for one network. */
+export function createWords(network: string, ports: { readonly presence: PresenceTable; readonly ledger: Ledger }): Words {
+  const listeners = new Set<(event: TrackerEvent) => void>()
+  const own = new Set<CommandId>()
+  const tell = (event: TrackerEvent): void => listeners.forEach((listener) => listener(event))
+  return {
+    judge(bytes) {
+      try {
+        const envelope = openEnvelope(bytes)
+        if (envelope.kind === 'command') return 'reject'
+        const sound = verifyEnvelope(envelope)
+        if (sound.kind === 'presence') return ports.presence.offer(sound) ? 'accept' : 'ignore'
+        const ack = decodeAck(sound, network)
+        if (!own.has(ack.command)) return 'ignore'
+        const accepted = ack.states.some(({ status }) => status !== 'refused')
+        ports.ledger.keep({ command: ack.command, node: ack.node, sequence: ack.sequence, envelope: bytes }, accepted)
+        tell({ type: 'ack', node: ack.node, command: ack.command, sequence: ack.sequence, states: ack.states })
+        return 'accept'
+      } catch (err) {
+        if (err instanceof InvalidMessageError) return 'reject'
+        throw err
+      }
+    },
+    refused(node, { command, code }) {
+      if (own.has(command)) tell({ type: 'refusal', node, command, code })
+    },
+    listen(listener) {
+      listeners.add(listener)
+      return () => listeners.delete(listener)
+    },
+    expect(commands) {
+      for (const id of commands) own.add(id)
+    }
+  }
+}

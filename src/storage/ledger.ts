@@ -1,0 +1,106 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import { LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS } from '../protocol/limits.ts'
+import { laterHlc, tick, type Hlc } from '../protocol/order.ts'
+import type { Answered, PinnedRow, Receipt, SentCommand } from '../protocol/records.ts'
+import type { Author } from '../protocol/ssh-key.ts'
+import { LEDGER_MIGRATIONS } from './ledger-schema.ts'
+import { inTransaction, openDatabase } from './open.ts'
+
+type Row = Record<string, SQLOutputValue>
+
+/** Opens a sender's ledger over SQLite; implements the `Ledger` port of the sender. Throws `StorageError`. */
+export function openLedger(file: string) {
+  const db = openDatabase(file, LEDGER_MIGRATIONS)
+  const readClock = db.prepare('SELECT ms, counter FROM clock')
+  const writeClock = db.prepare('UPDATE clock SET ms = ?, counter = ?')
+  const addCommand = db.prepare(
+    'INSERT INTO commands (id, network, author, pinset, ms, counter, accepted, size, envelope) VALUES (?, ?, ?, ?, ?, ?, 0, ?, ?)'
+  )
+  const addOperation = db.prepare('INSERT INTO operations VALUES (?, ?, ?, ?)')
+  const operationsOf = db.prepare('SELECT op, cid FROM operations WHERE command = ? ORDER BY idx')
+  const receiptsOf = db.prepare('SELECT node, sequence, envelope FROM receipts WHERE command = ?')
+  const seqOf = db.prepare('SELECT seq FROM commands WHERE id = ?')
+
+  const toCommand = (row: Row): SentCommand => ({
+    id: row['id'] as string,
+    network: row['network'] as string,
+    author: row['author'] as Author,
+    pinset: row['pinset'] as string,
+    time: { ms: row['ms'] as number, counter: row['counter'] as number },
+    envelope: row['envelope'] as Uint8Array,
+    operations: operationsOf.all(row['seq'] as number) as SentCommand['operations'][number][]
+  })
+
+  const forgetOldest = (): void => {
+    db.prepare(
+      `DELETE FROM commands WHERE accepted = 1 AND seq IN (
+         SELECT seq FROM (SELECT seq, sum(size) OVER newest AS bytes, count(*) OVER newest AS n
+           FROM commands WINDOW newest AS (ORDER BY seq DESC)) WHERE bytes > ? OR n > ?)`
+    ).run(LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS)
+  }
+
+  return {
+    tick(now: number, seen: Hlc | undefined): Hlc {
+      return inTransaction(db, () => {
+        const time = tick(laterHlc(readClock.get() as unknown as Hlc, seen), now)
+        writeClock.run(time.ms, time.counter)
+        return time
+      })
+    },
+
+    record(command: SentCommand): void {
+      const { id, network, author, pinset, time, envelope, operations } = command
+      inTransaction(db, () => {
+        const { lastInsertRowid: seq } = addCommand.run(id, network, author, pinset, time.ms, time.counter, envelope.byteLength, envelope)
+        operations.forEach(({ op, cid }, index) => addOperation.run(seq, index, op, cid))
+        forgetOldest()
+      })
+    },
+
+    unaccepted(network: string, author: Author, limit: number): readonly SentCommand[] {
+      const text = 'SELECT * FROM commands WHERE accepted = 0 AND network = ? AND author = ? ORDER BY seq LIMIT ?'
+      return db.prepare(text).all(network, author, limit).map(toCommand)
+    },
+
+    keep(receipt: Receipt, accepted: boolean): void {
+      inTransaction(db, () => {
+        const seq = seqOf.get(receipt.command)?.['seq']
+        if (seq === undefined) return
+        db.prepare(
+          `INSERT INTO receipts VALUES (?, ?, ?, ?) ON CONFLICT (command, node)
+           DO UPDATE SET sequence = excluded.sequence, envelope = excluded.envelope WHERE excluded.sequence > sequence`
+        ).run(seq, receipt.node, receipt.sequence, receipt.envelope)
+        if (accepted) db.prepare('UPDATE commands SET accepted = 1 WHERE seq = ?').run(seq)
+      })
+    },
+
+    about(network: string, cid: string): readonly Answered[] {
+      const rows = db
+        .prepare(
+          `SELECT * FROM commands WHERE network = ? AND seq IN (
+             SELECT max(command) FROM operations JOIN commands ON seq = command WHERE cid = ? GROUP BY pinset)`
+        )
+        .all(network, cid)
+      return rows.map((row) => ({
+        command: toCommand(row),
+        receipts: receiptsOf.all(row['seq'] as number).map((receipt) => ({
+          command: row['id'] as string,
+          node: receipt['node'] as string,
+          sequence: receipt['sequence'] as number,
+          envelope: receipt['envelope'] as Uint8Array
+        }))
+      }))
+    },
+
+    pinned(network: string): readonly PinnedRow[] {
+      const text = `SELECT cid, pinset FROM (
+          SELECT cid, pinset, op, max(command) FROM operations JOIN commands ON seq = command WHERE network = ? GROUP BY cid, pinset)
+        WHERE op = 'pin' ORDER BY cid, pinset`
+      return db.prepare(text).all(network) as unknown as PinnedRow[]
+    },
+
+    close(): void {
+      db.close()
+    }
+  }
+}

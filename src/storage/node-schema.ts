@@ -1,0 +1,79 @@
+import type { Migration } from './open.ts'
+
+/** The agent's state, `node/state.db`. Commands are what was said, registers what counts of it, holds and pins what is there, jobs what is to do. */
+export const NODE_MIGRATIONS: readonly Migration[] = [
+  `
+  CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+
+  CREATE TABLE authors (
+    author TEXT PRIMARY KEY,
+    standing TEXT NOT NULL
+  ) WITHOUT ROWID;
+
+  CREATE TABLE commands (
+    seq INTEGER PRIMARY KEY,
+    id TEXT NOT NULL UNIQUE,
+    author TEXT NOT NULL,
+    pinset TEXT,
+    ms INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    envelope BLOB NOT NULL
+  );
+  CREATE INDEX commands_by_time ON commands (ms, counter);
+
+  CREATE TABLE operations (
+    command INTEGER NOT NULL,
+    idx INTEGER NOT NULL,
+    cid TEXT,
+    state TEXT NOT NULL,
+    at INTEGER NOT NULL,
+    PRIMARY KEY (command, idx)
+  ) WITHOUT ROWID;
+
+  CREATE TABLE registers (
+    cid TEXT NOT NULL,
+    pinset TEXT NOT NULL,
+    author TEXT NOT NULL,
+    kind TEXT NOT NULL CHECK (kind IN ('pin', 'unpin')),
+    at_ms INTEGER NOT NULL,
+    at_counter INTEGER NOT NULL,
+    ms INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    command INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    idx INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    spelled TEXT NOT NULL,
+    name TEXT,
+    origins TEXT,
+    expires INTEGER,
+    counterpart TEXT,
+    PRIMARY KEY (cid, pinset, author, kind)
+  ) WITHOUT ROWID;
+  CREATE INDEX registers_by_author ON registers (author, cid);
+  CREATE INDEX registers_by_expiry ON registers (expires, cid) WHERE expires IS NOT NULL;
+
+  CREATE TABLE holds (cid TEXT NOT NULL, pinset TEXT NOT NULL, PRIMARY KEY (cid, pinset)) WITHOUT ROWID;
+
+  CREATE TABLE pins (
+    cid TEXT PRIMARY KEY,
+    spelled TEXT NOT NULL,
+    bytes INTEGER NOT NULL,
+    is_foreign INTEGER NOT NULL,
+    pinned_at INTEGER NOT NULL
+  ) WITHOUT ROWID;
+
+  CREATE TABLE jobs (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    cid TEXT NOT NULL UNIQUE,
+    action TEXT NOT NULL CHECK (action IN ('pin', 'unpin')),
+    spelled TEXT NOT NULL,
+    origins TEXT NOT NULL,
+    attempt INTEGER NOT NULL,
+    code TEXT,
+    next_at INTEGER NOT NULL
+  );
+  CREATE INDEX jobs_in_order ON jobs ((attempt > 0), next_at, id);
+  `
+]
