@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
 /** Tests of what is shipped: they run the bundle, so it is built once before them. */
-const SHIPPED = ['test/tooling/{package,compose}.test.ts', 'test/e2e/**/*.test.ts']
+const SHIPPED = ['test/tooling/{package,compose,healthcheck}.test.ts', 'test/e2e/**/*.test.ts']
 
 export default defineConfig({
   test: {

@@ -17,5 +17,5 @@ process.on('message', async (m) => {
   const c0 = process.cpuUsage(); const t = performance.now()
   await Promise.all(Array.from({ length: m.conc }, async () => { while (i < cids.length) await b.pin(cids[i++], { signal, origins: [] }) }))
   const ms = performance.now() - t, c = process.cpuUsage(c0)
-  process.send({ done: { what: m.what, rate: Math.round(cids.length / ms * 1000), ms: Math.round(ms), cpuS: ((c.user + c.system) / 1e6).toFixed(2), idle, rss: Math.round(process.memoryUsage().rss / 1e6) } })
+  process.send({ done: { what: m.what, rate: Math.round(cids.length / ms * 1000), ms: Math.round(ms), cpuS: (c.user / 1e6).toFixed(2) + "+" + (c.system / 1e6).toFixed(2), idle, rss: Math.round(process.memoryUsage().rss / 1e6) } })
 })

@@ -10,8 +10,8 @@ interface NodeLine {
   readonly states: Map<string, { readonly ack: AckEvent; readonly at: number }>
 }
 
-/** Consumes the events, shows them, and returns how it ended. */
-export async function showSending(events: AsyncGenerator<AddEvent, Outcome>, { output, signal }: Context): Promise<Outcome> {
+/** Consumes the events of a send by `author`, shows them, and returns how it ended. */
+export async function showSending(author: string, events: AsyncGenerator<AddEvent, Outcome>, { output, signal }: Context): Promise<Outcome> {
   const begun = performance.now()
   const nodes = new Map<string, NodeLine>()
   const done: DoneEvent[] = []
@@ -71,7 +71,7 @@ export async function showSending(events: AsyncGenerator<AddEvent, Outcome>, { o
     const text = {
       reached: `${worst.op === 'unpin' ? `let go on ${count(worst.replicas, 'node')}` : score}${many} in ${duration(elapsed())}${root === undefined ? '' : '. You can go offline.'}`,
       short: `${score}${many} after ${duration(elapsed())}: timed out short. The command stands; the nodes go on, see pinsub status`,
-      refused: `refused by every node reached${many}: ${reasons(nodes)}`,
+      refused: `refused by every node reached${many}: ${reasons(nodes, author)}`,
     }[outcome]
     if (root === undefined) output.result(text)
     else {
@@ -83,20 +83,20 @@ export async function showSending(events: AsyncGenerator<AddEvent, Outcome>, { o
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  unauthorised: 'your key is not in its authorized_keys',
-  expired: 'your key has expired there',
-  skew: 'your clock is more than five minutes ahead',
-  pinset: 'your key may not use this pinset',
-  operation: 'your key may not do this operation',
-  unsupported: 'it does not know this operation',
+  unauthorised: 'is not in authorized_keys there',
+  expired: 'has expired there',
+  skew: 'signed with a clock that is more than five minutes ahead of theirs',
+  pinset: 'may not use this pinset there',
+  operation: 'may not do this operation there',
+  unsupported: 'asked for an operation that they do not know',
 }
 
-function reasons(nodes: ReadonlyMap<string, NodeLine>): string {
+function reasons(nodes: ReadonlyMap<string, NodeLine>, author: string): string {
   const codes = new Set<string>()
   for (const { states } of nodes.values()) {
     for (const { ack } of states.values()) if (ack.status === 'refused') codes.add(ack.code ?? 'refused')
   }
-  return [...codes].map((code) => REASONS[code] ?? code).join('; ')
+  return [...codes].map((code) => `${author} ${REASONS[code] ?? code}`).join('; ')
 }
 
 function nodeRow({ node, states }: NodeLine): string[] {

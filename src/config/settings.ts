@@ -23,9 +23,9 @@ export interface Setting {
 /** The longest delay a timer takes; 24 days. */
 const MAX_TIMEOUT_MS = 2 ** 31 - 1
 
-/** A schema of text whose reader throws with the reason. */
-function text<T>(read: (value: string) => T) {
-  return z.string().transform((value, context) => {
+/** A schema of text whose reader throws with the reason; `what` it is where something else than text was given. */
+function text<T>(read: (value: string) => T, what = 'text') {
+  return z.string(`${what} was expected`).transform((value, context) => {
     try {
       return read(value)
     } catch (err) {
@@ -38,7 +38,7 @@ function text<T>(read: (value: string) => T) {
 
 /** In config.json a list of one may be written without brackets. */
 function list<T extends z.ZodType>(item: T) {
-  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(item))
+  return z.preprocess((value) => (typeof value === 'string' ? [value] : value), z.array(item, 'a list was expected'))
 }
 
 const name = text((value) => (isLabel(value) ? value : fail(`"${value}" is not a name: letters, digits, ".", "_" and "-", at most 64`)))
@@ -58,11 +58,11 @@ export const SETTINGS = {
   backend: { form: 'text', schema: z.enum(['auto', 'helia', 'kubo'], 'auto, helia or kubo was expected') },
   'kubo-api': { form: 'text', schema: text(httpUrl) },
   'kubo-authorization': { form: 'text', schema: plain, noFlag: true },
-  tag: { form: 'list', schema: list(z.string()).transform(readTags) },
+  tag: { form: 'list', schema: list(z.string('text was expected')).transform(readTags) },
   capacity: { form: 'text', schema: z.union([z.int().min(0), text(parseSize)], 'a size such as "38GB" was expected') },
   key: { form: 'text', schema: plain },
   wait: { form: 'number', schema: z.union([count, z.literal('all')], 'a number from 1 on, or "all", was expected') },
-  timeout: { form: 'text', schema: text(timeout) },
+  timeout: { form: 'text', schema: text(timeout, 'a duration such as "60s"') },
   replicas: { form: 'number', schema: count.max(MAX_REPLICAS, `at most ${MAX_REPLICAS}`) },
   pinset: { form: 'text', schema: name },
   json: { form: 'boolean', schema: flag },

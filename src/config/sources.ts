@@ -78,14 +78,8 @@ function check(name: SettingName, value: unknown, source: string): unknown {
   const result = (SETTINGS[name].schema as z.ZodType).safeParse(value)
   if (result.success) return freeze(result.data)
   const [issue] = result.error.issues
-  throw new ConfigError(
-    `${source}: ${issue?.code === 'invalid_type' && issue.expected !== 'int' ? wrongType(issue.expected, value) : issue?.message}`
-  )
-}
-
-function wrongType(expected: string, value: unknown): string {
-  const names: Readonly<Record<string, string>> = { string: 'text', array: 'a list', number: 'a number', boolean: 'true or false' }
-  return `${names[expected] ?? expected} was expected, not ${JSON.stringify(value)?.slice(0, 60)}`
+  const ofType = issue?.code.startsWith('invalid_') === true
+  throw new ConfigError(`${source}: ${issue?.message}${ofType ? `, not ${JSON.stringify(value).slice(0, 60)}` : ''}`)
 }
 
 function freeze<T>(value: T): T {

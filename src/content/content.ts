@@ -7,6 +7,7 @@ import { createExchange } from './exchange.ts'
 import { createGuards } from './guards.ts'
 import { createJournal } from './journal.ts'
 import { createKeeper } from './keeper.ts'
+import { blockKey, isIdentity } from './multihash.ts'
 import { createPinner, type ContentPinOptions } from './pinner.ts'
 import type { BlockIndex, RootRow, Totals } from './ports.ts'
 import { createSpace } from './space.ts'
@@ -45,7 +46,14 @@ export function createContent(options: ContentOptions, ports: ContentPorts) {
   const { index, clock } = ports
   const store = createFileBlockstore({ dir: options.dir, durable: true })
   const guards = createGuards()
-  const exchange = createExchange({ libp2p: ports.libp2p, blocks: store })
+  const exchange = createExchange({
+    libp2p: ports.libp2p,
+    blocks: {
+      // Peers ask for far more than is here, and the index says no without a look at the disk.
+      has: async (cid) => isIdentity(cid) || (index.knows(blockKey(cid.multihash)) && (await store.has(cid))),
+      read: store.read,
+    },
+  })
   const sweeper = createSweeper({ store, index, guards, clock })
   const space = createSpace(options, {
     used: () => index.usage().bytes,

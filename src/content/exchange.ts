@@ -7,6 +7,7 @@ import { startBitswap, type Bitswap, type BlockSource } from './bitswap.ts'
 import { orAbort } from './abort.ts'
 import { createCancels } from './cancels.ts'
 import { ContentError } from './errors.ts'
+import { createGather } from './gather.ts'
 import { assertKnownHash, blockKey, checkHash } from './multihash.ts'
 import { createSlots } from './slots.ts'
 
@@ -19,6 +20,15 @@ const SETTLE_MS = 50
 /** A want that nobody answers so long gives its place to others. */
 const PLACE_MS = 1_000
 
+/** With more wants than this under way, new ones wait for company: a message costs a stream at both ends. */
+const FEW_WANTS = 4
+
+/** How long they wait. */
+const GATHER_MS = 15
+
+/** How long a new block waits until it is sent to peers that asked for it before it was here: most of them have it by then and say so. */
+const ANNOUNCE_MS = 60
+
 /** What the dial of one origin may take. */
 const DIAL_MS = 5_000
 
@@ -30,7 +40,10 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
   const { libp2p, blocks } = ports
   const slots = createSlots(MAX_FETCHES)
   const cancels = createCancels(libp2p)
+  const gather = createGather(FEW_WANTS, GATHER_MS)
   let bitswap: Bitswap | undefined
+  let announced: CID[] = []
+  let announcing: ReturnType<typeof setTimeout> | undefined
 
   async function want(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     for (;;) {
@@ -54,6 +67,7 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
     },
 
     async stop(): Promise<void> {
+      clearTimeout(announcing)
       cancels.stop()
       await bitswap?.stop()
       bitswap = undefined
@@ -68,6 +82,7 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
       const key = blockKey(cid.multihash)
       const release = await slots.acquire(signal)
       const timer = setTimeout(release, PLACE_MS)
+      const leave = await gather.enter()
       cancels.keep(key)
       try {
         const bytes = await want(cid, signal)
@@ -76,14 +91,20 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
         return bytes
       } finally {
         clearTimeout(timer)
+        leave()
         release()
         cancels.cancel(key, cid)
       }
     },
 
-    /** Sends a block that is stored now to peers that asked for it. */
+    /** Sends a block that is stored now to peers that asked for it, soon. */
     announce(cid: CID): void {
-      bitswap?.announce(cid).catch(() => undefined)
+      announced.push(cid)
+      announcing ??= setTimeout(() => {
+        announcing = undefined
+        for (const ready of announced) bitswap?.announce(ready).catch(() => undefined)
+        announced = []
+      }, ANNOUNCE_MS)
     },
 
     /** Dials peers that may hold content (multiaddrs with /p2p), all at once; resolves when all have answered or failed. */

@@ -73,7 +73,7 @@ export function createKeeper(ports: KeeperPorts) {
       const key = blockKey(cid.multihash)
       const release = await guards.hold(key)
       try {
-        const size = await store.size(cid)
+        const size = index.knows(key) ? await store.size(cid) : undefined
         const here = size === undefined ? undefined : isLeaf(cid) ? NOTHING : await store.read(cid)
         const bytes = here ?? (await arrivals.run(key, signal, (shared) => bring(cid, key, shared)))
         const referred = index.refer(root, key, cid.code, size ?? bytes.byteLength).catch((err: unknown) => {

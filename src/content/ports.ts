@@ -47,6 +47,8 @@ export interface BlockIndex {
   lastJournaled(): number
   /** Takes blocks out of the journal: their files are durable. */
   settle(ids: readonly number[]): Promise<void>
+  /** Whether a block has a committed row; without one it has no file. */
+  knows(block: string): boolean
   /** Holds a block for a root and gives what the root holds with it; repeating it is harmless. */
   refer(root: number, block: string, codec: number, bytes: number): Promise<Totals>
   /** Whether a committed {@link BlockIndex.refer} says so. */

@@ -4,7 +4,7 @@ import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import { NetworkError } from './errors.ts'
 
 /** The TCP port on which nodes listen unless told otherwise. */
-export const DEFAULT_PORT = 4101
+const DEFAULT_PORT = 4101
 
 const HOW = 'write an IP (203.0.113.1, 203.0.113.1:4101, [2001:db8::1]:4101) or a multiaddr (/ip4/203.0.113.1/tcp/4101/p2p/12D3KooW…)'
 

@@ -30,7 +30,9 @@ export interface Bus {
   start(): Promise<void>
   /** Leaves the topics; what still waits in {@link Bus.publish} is rejected with `stopped`. */
   stop(): Promise<void>
-  /** Called within validation, before anything is relayed; must answer within 100 ms; a throw counts as `ignore`. Subscribes to the topic. */
+  /**
+   * Subscribes to the topic. `validate` is called before anything is relayed and must answer within 100 ms; a throw counts as `ignore`.
+   */
   handle(topic: Topic, validate: (message: Heard) => Verdict | Promise<Verdict>): void
   /**
    * Resolves with those it was handed to, at least one; waits for a first subscriber until the signal ends.
@@ -50,7 +52,7 @@ const TOPICS: readonly Topic[] = ['commands', 'acks']
 const RETRY_MS = 50
 
 /** The gossipsub topic of a network. */
-export function topicName(network: string, topic: Topic): string {
+function topicName(network: string, topic: Topic): string {
   return `/pinsub/1/${network}/${topic}`
 }
 

@@ -22,7 +22,7 @@ export function splitOptions(line: string): { readonly options: string; readonly
   return { options: line, rest: '' }
 }
 
-const OPTION = /^([A-Za-z][A-Za-z0-9@._-]*)(?:="((?:\\"|[^"])*)")?(?:,|$)/
+const OPTION = /^([A-Za-z][A-Za-z0-9@._-]*)(?:="((?:\\"|[^"\\]|\\(?!"))*)")?(?:,|$)/
 
 /**
  * Reads comma-separated options; names in any case, values in double quotes, `\"` for a quote.

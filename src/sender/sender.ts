@@ -47,6 +47,8 @@ export type Outcome = 'reached' | 'short' | 'refused'
 
 /** Signs and publishes commands and counts who holds what. One libp2p identity of its own, made fresh. */
 export interface Sender {
+  /** Fingerprint of the key it signs with. */
+  readonly author: string
   /** Dials the bootstrap addresses; resolves with the first that answers. Rejects with `SenderError` `no-node` when none does. */
   connect(options?: { readonly signal?: AbortSignal }): Promise<Reached>
   /** Asks the network to hold CIDs (`CID`, `/ipfs/CID`, `ipfs://CID`). Connects first where that was not done. */
@@ -197,6 +199,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   }
 
   return {
+    author: signer.author,
     connect: ({ signal } = {}) => connect(signal),
     pin(cids, sendOptions = {}) {
       const origins = (sendOptions.origins ?? []).map((origin) => multiaddr(origin).bytes)

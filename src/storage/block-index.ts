@@ -147,6 +147,8 @@ export function openBlockIndex(file: string) {
       return now
     },
 
+    knows: (key: string): boolean => blockKnown.get(key) !== undefined,
+
     refers: (root: number, key: string, codec: number): boolean => findRef.get(root, key, codec) !== undefined,
 
     async finish(root: number): Promise<void> {

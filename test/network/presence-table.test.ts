@@ -101,7 +101,7 @@ describe('the table', () => {
     const foreign = await presenceOf(at(1), {}, 'other')
     expect(() => table.offer(foreign)).toThrow('network')
     const ack = await sealEnvelope('ack', foreign.payload, at(1))
-    expect(() => table.offer(ack)).toThrow()
+    expect(() => table.offer(ack)).toThrow('version')
     const large = await sealEnvelope('presence', new Uint8Array(MAX_PRESENCE_BYTES), at(1))
     expect(() => table.offer(large)).toThrow('at most')
     expect(table.all()).toEqual([])

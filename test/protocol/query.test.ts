@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util'
 import { CID } from 'multiformats/cid'
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
@@ -73,8 +74,9 @@ const page = fc.oneof(
 
 describe('round trips', () => {
   test('requests', () =>
-    fc.assert(fc.property(request, (value) => void expect(decodeQueryRequest(encodeQueryRequest(value))).toEqual(value))))
-  test('pages', () => fc.assert(fc.property(page, (value) => void expect(decodeQueryPage(encodeQueryPage(value))).toEqual(value))))
+    fc.assert(fc.property(request, (value) => isDeepStrictEqual(decodeQueryRequest(encodeQueryRequest(value)), value))))
+  test('pages', () =>
+    fc.assert(fc.property(page, (value) => isDeepStrictEqual(plain(decodeQueryPage(encodeQueryPage(value))), plain(value)))))
   test('refusals', () =>
     fc.assert(
       fc.property(network, command, (n, id) => {
@@ -107,13 +109,7 @@ describe('broken ones', () => {
     const anything = fc.oneof(fc.uint8Array(), fc.anything().map(tryEncode))
     fc.assert(
       fc.property(anything, (bytes) => {
-        for (const read of readers) {
-          try {
-            read(bytes)
-          } catch (err) {
-            expect(err).toBeInstanceOf(InvalidMessageError)
-          }
-        }
+        return readers.every((read) => givesValueOrFault(() => read(bytes)))
       })
     )
   })
@@ -124,11 +120,7 @@ describe('broken ones', () => {
         const bytes = encodeQueryPage(value)
         const at = where % bytes.byteLength
         bytes[at] = (bytes[at] ?? 0) ^ change
-        try {
-          decodeQueryPage(bytes)
-        } catch (err) {
-          expect(err).toBeInstanceOf(InvalidMessageError)
-        }
+        return givesValueOrFault(() => decodeQueryPage(bytes))
       })
     )
   })
@@ -180,6 +172,20 @@ describe('broken ones', () => {
     expect(decodeQueryRequest(bytes)).toMatchObject({ want: 'status' })
   })
 })
+
+/** CIDs carry caches that two equal ones need not share, and what fast-check makes has no prototype. */
+function plain(page: QueryPage): unknown {
+  return 'rows' in page ? { ...page, rows: page.rows.map((row) => ({ ...row, cid: row.cid.toString() })) } : { ...page }
+}
+
+function givesValueOrFault(read: () => unknown): boolean {
+  try {
+    read()
+    return true
+  } catch (err) {
+    return err instanceof InvalidMessageError
+  }
+}
 
 function tryEncode(value: unknown): Uint8Array {
   try {

@@ -72,6 +72,7 @@ export function createKuboHttp(
     let cutBy: { readonly reason: unknown } | undefined
     const cut = (reason: unknown): void => {
       cutBy ??= { reason }
+      request?.destroy()
     }
     const open = (): Promise<http.IncomingMessage> =>
       new Promise((resolve, reject) => {
