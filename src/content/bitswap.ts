@@ -1,10 +1,11 @@
 import { withBitswap, type BitswapBlockBrokerInit } from '@helia/bitswap'
-import type { Libp2p } from '@libp2p/interface'
+import type { AbortOptions, Libp2p, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { identity } from 'multiformats/hashes/identity'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 import { MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
 import { ContentError } from './errors.ts'
+import type { Outlet, Streams } from './streams.ts'
 
 /** Where bitswap finds the blocks that peers ask for. */
 export interface BlockSource {
@@ -39,12 +40,20 @@ const SEND_TIMEOUT_MS = 3_000
  * Starts `@helia/bitswap` on our own libp2p host. The package hands its broker only to a Helia node, and a Helia node
  * brings stores, keychain and DNS that nothing here uses; so this is the part of one that the broker asks for.
  */
-export async function startBitswap(libp2p: Libp2p, blocks: BlockSource): Promise<Bitswap> {
+export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: BlockSource): Promise<Bitswap> {
   let broker: Bitswap | undefined
   let begin: ((helia: unknown) => Promise<void> | void) | undefined
   const helia = {
     status: 'starting',
-    libp2p,
+    libp2p: {
+      handle: libp2p.handle.bind(libp2p),
+      unhandle: libp2p.unhandle.bind(libp2p),
+      register: libp2p.register.bind(libp2p),
+      unregister: libp2p.unregister.bind(libp2p),
+      getConnections: libp2p.getConnections.bind(libp2p),
+      // It would open a stream for every message.
+      dialProtocol: (peer: PeerId, _: unknown, { signal }: AbortOptions = {}): Promise<Outlet> => streams.to(peer, signal),
+    },
     logger: libp2p.logger,
     routing: { findProviders: async function* () {} },
     // Any other error than this one leaves the peer's wants marked as being sent, for good.

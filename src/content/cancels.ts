@@ -2,6 +2,7 @@ import type { Libp2p, PeerId } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { varint } from 'multiformats'
 import { BITSWAP } from './bitswap.ts'
+import type { Streams } from './streams.ts'
 
 /** Cancels in one message: about 45 KB. */
 const MAX_ENTRIES = 1_000
@@ -16,24 +17,11 @@ const SEND_TIMEOUT_MS = 3_000
  * Tells peers which blocks are no longer wanted. `@helia/bitswap` never does, so that every peer that comes to hold a block
  * later would send it once more: a DAG pinned on three nodes would travel between each two of them.
  */
-export function createCancels(libp2p: Libp2p) {
+export function createCancels(libp2p: Libp2p, streams: Streams) {
   const peers = new Map<string, PeerId>()
   const waiting = new Map<string, CID>()
   let timer: ReturnType<typeof setTimeout> | undefined
   let topology: string | undefined
-
-  async function send(peer: PeerId, message: Uint8Array): Promise<void> {
-    const connection = libp2p.getConnections(peer).find((open) => open.limits === undefined)
-    if (connection === undefined) return
-    const signal = AbortSignal.timeout(SEND_TIMEOUT_MS)
-    const stream = await connection.newStream(BITSWAP, { signal })
-    try {
-      stream.send(message)
-      await stream.close({ signal })
-    } catch (err) {
-      stream.abort(err as Error)
-    }
-  }
 
   function flush(): void {
     timer = undefined
@@ -41,7 +29,12 @@ export function createCancels(libp2p: Libp2p) {
     for (const key of [...waiting.keys()].slice(0, MAX_ENTRIES)) waiting.delete(key)
     const message = encodeCancels(cids)
     // A cancel that is lost costs a block sent for nothing.
-    for (const peer of peers.values()) send(peer, message).catch(() => undefined)
+    for (const peer of peers.values()) {
+      streams
+        .to(peer, AbortSignal.timeout(SEND_TIMEOUT_MS))
+        .then((outlet) => outlet.send(message))
+        .catch(() => undefined)
+    }
     if (waiting.size > 0) timer = setTimeout(flush, 0)
   }
 

@@ -3,13 +3,14 @@ import type { Libp2p } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { MAX_BLOCK_BYTES, MAX_FETCHES } from '../protocol/limits.ts'
-import { startBitswap, type Bitswap, type BlockSource } from './bitswap.ts'
+import { BITSWAP, startBitswap, type Bitswap, type BlockSource } from './bitswap.ts'
 import { orAbort } from './abort.ts'
 import { createCancels } from './cancels.ts'
 import { ContentError } from './errors.ts'
 import { createGather } from './gather.ts'
 import { assertKnownHash, blockKey, checkHash } from './multihash.ts'
 import { createSlots } from './slots.ts'
+import { createStreams } from './streams.ts'
 
 /** A block that has not come by then is asked for again: its message may be lost. Above the 5 s in which peers send nothing twice. */
 const REWANT_MS = 6_000
@@ -26,8 +27,11 @@ const FEW_WANTS = 4
 /** How long they wait. */
 const GATHER_MS = 15
 
-/** How long a new block waits until it is sent to peers that asked for it before it was here: most of them have it by then and say so. */
-const ANNOUNCE_MS = 60
+/**
+ * How long a new block is kept from peers. Nodes that pin the same thing have it from its source by then, and their cancels
+ * are here; without it each block would travel between each two of them.
+ */
+const ANNOUNCE_MS = 200
 
 /** What the dial of one origin may take. */
 const DIAL_MS = 5_000
@@ -39,11 +43,15 @@ export type Exchange = ReturnType<typeof createExchange>
 export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks: BlockSource }) {
   const { libp2p, blocks } = ports
   const slots = createSlots(MAX_FETCHES)
-  const cancels = createCancels(libp2p)
+  const streams = createStreams(libp2p, BITSWAP)
+  const cancels = createCancels(libp2p, streams)
   const gather = createGather(FEW_WANTS, GATHER_MS)
+  const served: BlockSource = {
+    has: async (cid) => !fresh.has(blockKey(cid.multihash)) && (await blocks.has(cid)),
+    read: blocks.read,
+  }
   let bitswap: Bitswap | undefined
-  let announced: CID[] = []
-  let announcing: ReturnType<typeof setTimeout> | undefined
+  const fresh = new Map<string, ReturnType<typeof setTimeout>>()
 
   async function want(cid: CID, signal: AbortSignal): Promise<Uint8Array> {
     for (;;) {
@@ -62,15 +70,17 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
 
   return {
     async start(): Promise<void> {
-      bitswap = await startBitswap(libp2p, blocks)
+      bitswap = await startBitswap(libp2p, streams, served)
       await cancels.start()
     },
 
     async stop(): Promise<void> {
-      clearTimeout(announcing)
+      for (const timer of fresh.values()) clearTimeout(timer)
+      fresh.clear()
       cancels.stop()
       await bitswap?.stop()
       bitswap = undefined
+      await streams.stop()
     },
 
     /**
@@ -97,14 +107,15 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
       }
     },
 
-    /** Sends a block that is stored now to peers that asked for it, soon. */
+    /** Lets peers have a block that came just now, soon, and sends it to those that asked for it before. */
     announce(cid: CID): void {
-      announced.push(cid)
-      announcing ??= setTimeout(() => {
-        announcing = undefined
-        for (const ready of announced) bitswap?.announce(ready).catch(() => undefined)
-        announced = []
+      const key = blockKey(cid.multihash)
+      if (fresh.has(key)) return
+      const timer = setTimeout(() => {
+        fresh.delete(key)
+        bitswap?.announce(cid).catch(() => undefined)
       }, ANNOUNCE_MS)
+      fresh.set(key, timer)
     },
 
     /** Dials peers that may hold content (multiaddrs with /p2p), all at once; resolves when all have answered or failed. */

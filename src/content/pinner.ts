@@ -102,7 +102,6 @@ export function createPinner(ports: PinnerPorts) {
      */
     async pin(cid: CID, options: ContentPinOptions): Promise<Totals> {
       const key = cidKey(cid)
-      const dialling = new AbortController()
       const { onProgress } = options
       const audience = listeners.get(key) ?? new Set()
       listeners.set(key, audience)
@@ -110,11 +109,10 @@ export function createPinner(ports: PinnerPorts) {
       try {
         const pinned = jobs.run(key, options.signal, (signal) => pinNow(key, cid, signal))
         if (options.origins !== undefined && options.origins.length > 0) {
-          void ports.dial(options.origins, AbortSignal.any([options.signal, dialling.signal]))
+          void ports.dial(options.origins, options.signal)
         }
         return await pinned
       } finally {
-        dialling.abort()
         if (onProgress !== undefined) audience.delete(onProgress)
         if (audience.size === 0 && listeners.get(key) === audience) listeners.delete(key)
       }

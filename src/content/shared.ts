@@ -4,6 +4,7 @@ interface Job<T> {
   readonly result: Promise<T>
   readonly controller: AbortController
   callers: number
+  ended: boolean
 }
 
 /**
@@ -15,8 +16,11 @@ export function createShared<T>() {
 
   function begin(key: string, work: (signal: AbortSignal) => Promise<T>): Job<T> {
     const controller = new AbortController()
-    const result = work(controller.signal).finally(() => jobs.delete(key))
-    const job = { result, controller, callers: 0 }
+    const result = work(controller.signal).finally(() => {
+      job.ended = true
+      jobs.delete(key)
+    })
+    const job: Job<T> = { result, controller, callers: 0, ended: false }
     jobs.set(key, job)
     return job
   }
@@ -42,7 +46,7 @@ export function createShared<T>() {
         return await orAbort(job.result, signal)
       } finally {
         job.callers -= 1
-        if (job.callers === 0) {
+        if (job.callers === 0 && !job.ended) {
           job.controller.abort(signal.reason)
           await ended(job)
         }

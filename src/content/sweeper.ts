@@ -25,24 +25,30 @@ export function createSweeper(ports: SweeperPorts) {
   const { store, index, guards, clock } = ports
   let last: Promise<unknown> = Promise.resolve()
 
-  async function free(blocks: readonly FreeBlock[]): Promise<Swept> {
-    const taken = blocks.flatMap((block) => {
+  /** Frees blocks in their order until it is enough. Takes them before it first waits, so that none is held again meanwhile. */
+  async function free(blocks: readonly FreeBlock[], enough: number): Promise<Swept> {
+    const taken: { readonly block: FreeBlock; readonly give: () => void }[] = []
+    let bytes = 0
+    for (const block of blocks) {
+      if (bytes >= enough) break
       const give = guards.tryTake(block.key)
-      return give === undefined ? [] : [{ block, give }]
-    })
+      if (give === undefined) continue
+      taken.push({ block, give })
+      bytes += block.bytes
+    }
     try {
       await store.remove(taken.map(({ block }) => block.key))
       await index.forget(taken.map(({ block }) => block.id))
     } finally {
       taken.forEach(({ give }) => give())
     }
-    return { blocks: taken.length, bytes: taken.reduce((sum, { block }) => sum + block.bytes, 0) }
+    return { blocks: taken.length, bytes }
   }
 
   async function sweep(now: number, enough: number): Promise<Swept> {
     let [blocks, bytes] = [0, 0]
     while (bytes < enough) {
-      const freed = await free(index.free(now, STEP))
+      const freed = await free(index.free(now, STEP), enough - bytes)
       if (freed.blocks === 0) break
       blocks += freed.blocks
       bytes += freed.bytes

@@ -19,17 +19,18 @@ export async function readAuthorizedKeys(file: string): Promise<AuthorizedKeys> 
 }
 
 /**
- * The text of the file. Throws {@link IdentityError}: `missing`, `empty`, `unreadable`, `size`, and `permissions` where group
- * or others may write it: whoever can write it commands the node, so it is refused as sshd's StrictModes refuses it, since a
- * warning would be read after the fact. The owner is not looked at: in containers it seldom is the user that runs.
+ * The text of the file. Throws {@link IdentityError}: `missing`, `empty`, `unreadable`, `size`, and `permissions` where others
+ * may write it ({@link othersMayWrite}): whoever writes it commands the node, so it is refused as sshd's StrictModes refuses
+ * it; a warning would be read too late. Whose file it is does not matter: in containers that seldom is the user that runs.
  */
 export async function readAuthorizedKeysText(file: string): Promise<string> {
-  const { text, mode } = await readSmallFile(file, MAX_KEY_FILE_BYTES)
-  if (process.platform !== 'win32' && (mode & 0o022) !== 0) {
+  const { text, mode, uid, gid } = await readSmallFile(file, MAX_KEY_FILE_BYTES)
+  if (process.platform !== 'win32' && othersMayWrite(mode, uid, gid)) {
+    const octal = mode.toString(8).padStart(4, '0')
     throw new IdentityError(
       'permissions',
       file,
-      `${file} can be written by others (mode ${mode.toString(8).padStart(4, '0')}), so it counts for nothing: chmod go-w ${file}`
+      `${file} can be written by others (mode ${octal}), so it counts for nothing: chmod go-w ${file}`
     )
   }
   if (text === '') throw new IdentityError('empty', file, `${file} is empty: it lets nobody command this node`)
@@ -58,6 +59,15 @@ export async function addAuthorizedLine(file: string, line: string): Promise<'ad
     return result === 'present' ? undefined : `${text}${text.endsWith('\n') ? '' : '\n'}${line.trim()}\n`
   })
   return result
+}
+
+/**
+ * Whether somebody besides owner and root may write a file. A group with the number of the owner is the owner's private one
+ * (Debian and Fedora make these, with a umask of 002), so its bit does no harm, as Debian's sshd has it.
+ */
+export function othersMayWrite(mode: number, uid: number, gid: number): boolean {
+  const privateGroup = uid === gid && uid !== 0
+  return (mode & (privateGroup ? 0o002 : 0o022)) !== 0
 }
 
 function foreign(file: string, why: string): IdentityError {

@@ -4,8 +4,8 @@ import { stat } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import type { Clock } from '../protocol/clock.ts'
 
-/** Times of a settled file, milliseconds. */
-export const SETTLED_FILE_TIMES = {
+/** Milliseconds. */
+const TIMES = {
   /** The file is read this long after its last change: an edit is many writes. */
   settle: 150,
   /** A file that keeps changing is read this long after the first change all the same. */
@@ -45,17 +45,17 @@ export interface SettledFile {
 export function watchSettledFile(options: SettledFileOptions, ports: SettledFilePorts): SettledFile {
   const { file, read } = options
   const { clock, take } = ports
-  const times = SETTLED_FILE_TIMES
   const folder = watchedFolder(dirname(file), glance)
   let stopped = false
   let glancing = false
   let cancelRead = (): void => undefined
   let cancelLook = (): void => undefined
   let last = ''
-  /** Grows with every change seen, so that gone, back and gone again is not taken for gone all along. */
-  let changes = 0
+  /** Of every change seen, so that gone, back and gone again is not taken for gone all along. */
+  let lastChange = 0
+  /** Of those that were not yet read. */
   let firstChange: number | undefined
-  let blank: { readonly first: number; readonly since: number; readonly changes: number } | undefined
+  let blankSince: number | undefined
 
   let turn: Promise<void> = Promise.resolve()
   /** One step at a time. */
@@ -69,7 +69,7 @@ export function watchSettledFile(options: SettledFileOptions, ports: SettledFile
     const now = await stampOf(file)
     if (now === last) return false
     last = now
-    changes++
+    lastChange = clock.now()
     return true
   }
 
@@ -84,7 +84,7 @@ export function watchSettledFile(options: SettledFileOptions, ports: SettledFile
 
   function touched(): void {
     firstChange ??= clock.now()
-    readIn(Math.min(times.settle, Math.max(0, firstChange + times.settleAtMost - clock.now())))
+    readIn(Math.min(TIMES.settle, Math.max(0, firstChange + TIMES.settleAtMost - clock.now())))
   }
 
   function readIn(ms: number): void {
@@ -103,18 +103,18 @@ export function watchSettledFile(options: SettledFileOptions, ports: SettledFile
     const { found, changed } = await readNow()
     if (stopped) return
     const now = clock.now()
-    if (changed && firstChange !== undefined && now < firstChange + times.settleAtMost) return touched()
+    if (changed && firstChange !== undefined && now < firstChange + TIMES.settleAtMost) return touched()
     firstChange = undefined
     if (changed) touched()
     if (typeof found === 'string') return count(found)
-    blank = { first: blank?.first ?? now, since: blank?.changes === changes ? blank.since : now, changes }
-    const until = Math.min(blank.since + times.blank, blank.first + times.blankAtMost)
+    blankSince ??= lastChange
+    const until = Math.min(lastChange + TIMES.blank, blankSince + TIMES.blankAtMost)
     if (now >= until) count(found)
     else if (!changed) readIn(until - now)
   }
 
   function count(found: string | Error): void {
-    blank = undefined
+    blankSince = undefined
     take(found)
   }
 
@@ -128,7 +128,7 @@ export function watchSettledFile(options: SettledFileOptions, ports: SettledFile
   }
 
   function keepLooking(): void {
-    cancelLook = clock.after(times.look, () => {
+    cancelLook = clock.after(TIMES.look, () => {
       void inTurn(async () => {
         await folder.attach()
         if (await look()) touched()

@@ -70,6 +70,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   let started = false
   let down: string | undefined
   let cancelTimer = (): void => {}
+  let cancelAsking = (): void => {}
   let cancelCommit: (() => void) | undefined
 
   const fill = (): void => {
@@ -180,14 +181,14 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       const health = await backend.health()
       if (!started) return
       if (!health.ok) {
-        cancelTimer = clock.after(healthMs, () => void ask())
+        cancelAsking = clock.after(healthMs, () => void ask())
         return
       }
       down = undefined
       log.info('the backend answers again')
       fill()
     }
-    cancelTimer = clock.after(healthMs, () => void ask())
+    cancelAsking = clock.after(healthMs, () => void ask())
   }
 
   return {
@@ -198,6 +199,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
     async stop() {
       started = false
       cancelTimer()
+      cancelAsking()
       for (const { abort } of running.values()) abort.abort(new DOMException('the agent stops', 'AbortError'))
       await Promise.all([...running.values()].map(({ ended }) => ended))
       cancelCommit?.()

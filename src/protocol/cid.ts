@@ -22,7 +22,11 @@ export function isSoundCid(cid: CID): boolean {
  * A path below the CID is refused: what is pinned is a whole DAG. Throws {@link InvalidTextError} `cid`.
  */
 export function parseCid(text: string): CID {
-  const bare = text.trim().replace(/^\/ipfs\//, '').replace(/^ipfs:\/\//, '').replace(/\/$/, '')
+  const bare = text
+    .trim()
+    .replace(/^\/ipfs\//, '')
+    .replace(/^ipfs:\/\//, '')
+    .replace(/\/$/, '')
   const quoted = text.length > MAX_CID_TEXT ? `"${text.slice(0, MAX_CID_TEXT)}…"` : `"${text}"`
   if (bare.includes('/')) throw new InvalidTextError('cid', `${quoted} is a path: give the CID it resolves to (ipfs resolve)`)
   // Before it is decoded: base58 takes time in the square of the length.

@@ -58,7 +58,8 @@ export function openEnvelope(bytes: Uint8Array, maxBytes: number = MAX_ENVELOPE_
   const payload = wire.bytes(map['payload'], 'payload', { max: maxBytes })
   const signature = wire.bytes(map['signature'], 'signature', { length: SIGNATURE_BYTES })
   const signer = map['signer']
-  if (!(signer instanceof Uint8Array) || signer.byteLength !== KEY_BLOB_BYTES) throw new InvalidMessageError('signer', 'not an ssh-ed25519 key')
+  if (!(signer instanceof Uint8Array) || signer.byteLength !== KEY_BLOB_BYTES)
+    throw new InvalidMessageError('signer', 'not an ssh-ed25519 key')
   try {
     rawKey(signer)
   } catch {
@@ -80,6 +81,7 @@ export async function sealEnvelope(kind: Kind, payload: Uint8Array, signer: Sign
   const signature = await signer.sign(NAMESPACES[kind], payload)
   const frame = { payload, signer: signer.blob, signature }
   const bytes = wire.encode(kind === 'command' ? frame : { kind, ...frame })
-  if (bytes.byteLength > MAX_ENVELOPE_BYTES) throw new InvalidMessageError('size', `${bytes.byteLength} bytes, at most ${MAX_ENVELOPE_BYTES}`)
+  if (bytes.byteLength > MAX_ENVELOPE_BYTES)
+    throw new InvalidMessageError('size', `${bytes.byteLength} bytes, at most ${MAX_ENVELOPE_BYTES}`)
   return { kind, ...frame, author: signer.author, bytes } as Envelope as Verified<Envelope>
 }

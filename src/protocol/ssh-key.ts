@@ -12,7 +12,7 @@ import { concat } from 'uint8arrays/concat'
 export const SSH_ED25519 = 'ssh-ed25519'
 
 /** Bytes of an Ed25519 public key. @see https://www.rfc-editor.org/rfc/rfc8032 */
-export const PUBLIC_KEY_BYTES = 32
+const PUBLIC_KEY_BYTES = 32
 
 /** An Ed25519 peer id takes 52 characters in base58 and 65 as a CID in base32. */
 const MAX_NODE_ID_TEXT = 128
@@ -30,7 +30,8 @@ export type NodeId = string
 
 /** The SSH wire blob of a raw Ed25519 public key. @see https://www.rfc-editor.org/rfc/rfc8709#section-4 */
 export function keyBlob(publicKey: Uint8Array): Uint8Array {
-  if (publicKey.byteLength !== PUBLIC_KEY_BYTES) throw new InvalidTextError('key', `an Ed25519 key has ${PUBLIC_KEY_BYTES} bytes, not ${publicKey.byteLength}`)
+  if (publicKey.byteLength !== PUBLIC_KEY_BYTES)
+    throw new InvalidTextError('key', `an Ed25519 key has ${PUBLIC_KEY_BYTES} bytes, not ${publicKey.byteLength}`)
   return concat([PREFIX, sshString(publicKey)])
 }
 
@@ -47,7 +48,12 @@ export function rawKey(blob: Uint8Array): Uint8Array {
   } catch {
     throw new InvalidTextError('key', 'not an SSH public key')
   }
-  throw new InvalidTextError('key', type === SSH_ED25519 ? 'a broken ssh-ed25519 key' : `key type ${JSON.stringify(type.slice(0, 40))} is not supported, only ${SSH_ED25519}`)
+  throw new InvalidTextError(
+    'key',
+    type === SSH_ED25519
+      ? 'a broken ssh-ed25519 key'
+      : `key type ${JSON.stringify(type.slice(0, 40))} is not supported, only ${SSH_ED25519}`
+  )
 }
 
 /** SHA-256 of a key blob: how a payload names its signer. */

@@ -25,7 +25,7 @@ export interface Register {
 /** What a node knows of an author: its line, as it stands or stood last. */
 export interface Standing {
   readonly grant: Grant
-  /** When the line went away; nothing accepted from then on counts. */
+  /** When the line went away; nothing accepted after that counts. */
   readonly closedAt?: number
   /** `@revoked`: nothing it said counts. */
   readonly voided: boolean
@@ -74,7 +74,7 @@ function lastWord(ranked: readonly Register[], pinset: string, standing: (author
 /** Why a register does not count: undefined when it does. */
 export function whyNot(register: Register, pinset: string, author: Standing): RefusalCode | undefined {
   if (author.voided) return 'unauthorised'
-  if (author.closedAt !== undefined && register.acceptedAt >= author.closedAt) return 'expired'
+  if (author.closedAt !== undefined && register.acceptedAt > author.closedAt) return 'expired'
   const rights: readonly Right[] = register.counterpart === undefined ? [register.kind] : ['pin', 'unpin']
   return refusalOf(author.grant, rights, pinset, register.acceptedAt)
 }

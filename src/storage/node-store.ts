@@ -87,9 +87,23 @@ export function openNodeStore(file: string) {
          WHERE (excluded.at_ms, excluded.at_counter, excluded.ms, excluded.counter, excluded.id)
              > (at_ms, at_counter, ms, counter, id)`
       ).run(
-        cid, pinset, author, kind, rank.at.ms, rank.at.counter, rank.time.ms, rank.time.counter, register.command, rank.command,
-        register.index, register.acceptedAt, register.spelled, register.name ?? null,
-        register.origins === undefined ? null : JSON.stringify(register.origins), register.expires ?? null, register.counterpart ?? null
+        cid,
+        pinset,
+        author,
+        kind,
+        rank.at.ms,
+        rank.at.counter,
+        rank.time.ms,
+        rank.time.counter,
+        register.command,
+        rank.command,
+        register.index,
+        register.acceptedAt,
+        register.spelled,
+        register.name ?? null,
+        register.origins === undefined ? null : JSON.stringify(register.origins),
+        register.expires ?? null,
+        register.counterpart ?? null
       ).changes
       return { taken: changes > 0, ...(before === undefined ? {} : { other: toRegister(before) }) }
     },
@@ -121,7 +135,10 @@ export function openNodeStore(file: string) {
     held(after: HeldRow | undefined, pinset: string | undefined, limit: number): readonly HeldRow[] {
       return all(
         'SELECT cid, pinset FROM holds WHERE (cid, pinset) > (?, ?) AND (?3 IS NULL OR pinset = ?3) ORDER BY cid, pinset LIMIT ?4',
-        after?.cid ?? '', after?.pinset ?? '', pinset ?? null, limit
+        after?.cid ?? '',
+        after?.pinset ?? '',
+        pinset ?? null,
+        limit
       ).map((row) => ({ cid: cidOf(row), pinset: row['pinset'] as string }))
     },
 
@@ -150,7 +167,11 @@ export function openNodeStore(file: string) {
     },
     putJob({ cid, action, spelled, origins, nextAt }: Omit<Job, 'id' | 'attempt' | 'code'>): void {
       sql('INSERT OR REPLACE INTO jobs (cid, action, spelled, origins, attempt, next_at) VALUES (?, ?, ?, ?, 0, ?)').run(
-        cid, action, spelled, JSON.stringify(origins), nextAt
+        cid,
+        action,
+        spelled,
+        JSON.stringify(origins),
+        nextAt
       )
     },
     retryJob(id: number, attempt: number, code: FailureCode, nextAt: number): void {

@@ -36,7 +36,9 @@ export function openDatabase(file: string, migrations: readonly Migration[]): Da
     if (err instanceof StorageError) throw err
     const message = err instanceof Error ? err.message : String(err)
     if (/malformed|not a database|corrupt/.test(message)) {
-      throw new StorageError('corrupt', `${file} is damaged (${message}): move it away and start again; nodes hold what they were told`, { cause: err })
+      throw new StorageError('corrupt', `${file} is damaged (${message}): move it away and start again; nodes hold what they were told`, {
+        cause: err
+      })
     }
     throw new StorageError(/disk is full/.test(message) ? 'no-space' : 'open', `cannot open ${file}: ${message}`, { cause: err })
   }
@@ -53,7 +55,10 @@ function migrate(db: DatabaseSync, file: string, migrations: readonly Migration[
   try {
     const { user_version: version } = db.prepare('PRAGMA user_version').get() as { user_version: number }
     if (version > migrations.length) {
-      throw new StorageError('newer', `${file} was written by a newer pinsub (schema ${version}, this one knows ${migrations.length}): update pinsub`)
+      throw new StorageError(
+        'newer',
+        `${file} was written by a newer pinsub (schema ${version}, this one knows ${migrations.length}): update pinsub`
+      )
     }
     for (const step of migrations.slice(version)) db.exec(step)
     db.exec(`PRAGMA user_version=${migrations.length}; COMMIT`)

@@ -1,7 +1,8 @@
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { addAuthorizedLine, MADE_BY_PINSUB, readAuthorizedKeys } from '../../src/identity/authorized-keys-file.ts'
+import { addAuthorizedLine, MADE_BY_PINSUB, othersMayWrite, readAuthorizedKeys } from '../../src/identity/authorized-keys-file.ts'
+import { parseAuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
 import { author, line, temporaryFolder } from './folder.ts'
 
 const newFile = async () => join(await temporaryFolder(), 'authorized_keys')
@@ -14,7 +15,11 @@ describe('adding a line', () => {
     expect(await addAuthorizedLine(file, line(1, 'again'))).toBe('present')
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     const { grants, problems } = await readAuthorizedKeys(file)
-    expect({ authors: [...grants.keys()], rights: grants.get(author(2))?.rights, problems }).toEqual({ authors: [author(1), author(2)], rights: ['pin'], problems: [] })
+    expect({ authors: [...grants.keys()], rights: grants.get(author(2))?.rights, problems }).toEqual({
+      authors: [author(1), author(2)],
+      rights: ['pin'],
+      problems: []
+    })
   })
 
   test('keeps mode, comments and lines that it does not understand', async () => {
@@ -47,7 +52,6 @@ describe('adding a line', () => {
     await mkdir(join(dir, '.ssh'))
     await writeFile(join(dir, 'theirs'), `${line(1)}\n`)
     await addAuthorizedLine(join(dir, 'ours'), line(1))
-    await symlink(join(dir, '.ssh', 'authorized_keys'), join(dir, 'dangling'))
     await symlink(join(dir, '.ssh'), join(dir, 'ssh'))
     await writeFile(join(dir, '.ssh', 'made'), `${MADE_BY_PINSUB}\n`)
     for (const name of ['.ssh/authorized_keys', '.ssh/made', 'ssh/made', 'theirs']) {
@@ -68,11 +72,14 @@ describe('adding a line', () => {
 })
 
 describe('a file that counts for nothing is named', () => {
-  test.each([0o620, 0o602, 0o666])('mode %o', async (mode) => {
+  test.each([0o602, 0o646, 0o666])('mode %o', async (mode) => {
     const file = await newFile()
     await writeFile(file, `${line(1)}\n`)
     await chmod(file, mode)
-    await expect(readAuthorizedKeys(file)).rejects.toMatchObject({ code: 'permissions', message: expect.stringContaining(`chmod go-w ${file}`) })
+    await expect(readAuthorizedKeys(file)).rejects.toMatchObject({
+      code: 'permissions',
+      message: expect.stringContaining(`chmod go-w ${file}`)
+    })
   })
 
   test('missing, empty, a folder, too large', async () => {
@@ -84,4 +91,22 @@ describe('a file that counts for nothing is named', () => {
     await expect(readAuthorizedKeys(dir)).rejects.toMatchObject({ code: 'unreadable' })
     await expect(readAuthorizedKeys(join(dir, 'large'))).rejects.toMatchObject({ code: 'size' })
   })
+
+  test.each([
+    [0o644, 1000, 1000, false],
+    [0o664, 1000, 1000, false],
+    [0o664, 1000, 100, true],
+    [0o664, 0, 0, true],
+    [0o646, 1000, 1000, true]
+  ])('mode %o of user %i and group %i: others may write: %s', (mode, uid, gid, others) => {
+    expect(othersMayWrite(mode, uid, gid)).toBe(others)
+  })
+})
+
+test('the example in keys/ grants nothing as it is, and every line of it works once its # is gone', async () => {
+  const text = await readFile(new URL('../../keys/authorized_keys', import.meta.url), 'utf8')
+  const asItIs = parseAuthorizedKeys(text)
+  expect({ grants: asItIs.grants.size, problems: asItIs.problems }).toEqual({ grants: 0, problems: [] })
+  const used = parseAuthorizedKeys(text.replace(/^#(?=\S)/gm, ''))
+  expect({ problems: used.problems, grants: used.grants.size, revoked: used.revoked.size }).toEqual({ problems: [], grants: 4, revoked: 1 })
 })

@@ -34,7 +34,11 @@ describe('a generated key', () => {
   test.each(['key', 'key.pub'])('never overwrites %s', async (taken) => {
     const dir = await temporaryFolder()
     await writeFile(join(dir, taken), 'mine')
-    await expect(generateKeyFile(join(dir, 'key'), '')).rejects.toMatchObject({ name: 'IdentityError', code: 'exists', message: expect.stringContaining(join(dir, taken)) })
+    await expect(generateKeyFile(join(dir, 'key'), '')).rejects.toMatchObject({
+      name: 'IdentityError',
+      code: 'exists',
+      message: expect.stringContaining(join(dir, taken))
+    })
     expect(await readdir(dir)).toEqual([taken])
     expect(await readFile(join(dir, taken), 'utf8')).toBe('mine')
   })
@@ -57,7 +61,12 @@ describe('a generated key', () => {
 describe('a key that cannot be used is named with the way out', () => {
   test('missing', async () => {
     const path = join(await temporaryFolder(), 'id')
-    await expect(loadSigner(path)).rejects.toMatchObject({ name: 'IdentityError', code: 'missing', file: path, message: expect.stringMatching(`${path}.*pinsub init`) })
+    await expect(loadSigner(path)).rejects.toMatchObject({
+      name: 'IdentityError',
+      code: 'missing',
+      file: path,
+      message: expect.stringMatching(`${path}.*pinsub init`)
+    })
   })
 
   test.each([0o640, 0o604, 0o644])('mode %o', async (bits) => {
@@ -73,7 +82,7 @@ describe('a key that cannot be used is named with the way out', () => {
     ['an empty file', '', 'key', 'not an OpenSSH private key'],
     ['text', 'hello', 'key', 'not an OpenSSH private key'],
     ['a damaged key', '-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n-----END OPENSSH PRIVATE KEY-----\n', 'key', 'damaged'],
-    ['another program\'s PEM', '-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n', 'key', 'EC PRIVATE KEY'],
+    ["another program's PEM", '-----BEGIN EC PRIVATE KEY-----\nAAAA\n-----END EC PRIVATE KEY-----\n', 'key', 'EC PRIVATE KEY'],
     ['a huge file', 'x'.repeat(100_000), 'size', 'right file']
   ])('%s', async (_, content, code, message) => {
     const path = join(await temporaryFolder(), 'id')

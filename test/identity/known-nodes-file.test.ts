@@ -11,8 +11,19 @@ const node = (n: number) => nodeIdOf(keyBlob(publicKeyOfSeed(new Uint8Array(32).
 test('a missing file knows no nodes, and is made by the first that are added', async () => {
   const file = join(await temporaryFolder(), 'known_nodes')
   expect((await readKnownNodes(file)).nodes.size).toBe(0)
-  expect(await addKnownNodes(file, new Map([[node(1), 'berlin'], [node(2), '']]))).toEqual([node(1), node(2)])
-  expect([...(await readKnownNodes(file)).nodes]).toEqual([[node(1), 'berlin'], [node(2), '']])
+  expect(
+    await addKnownNodes(
+      file,
+      new Map([
+        [node(1), 'berlin'],
+        [node(2), '']
+      ])
+    )
+  ).toEqual([node(1), node(2)])
+  expect([...(await readKnownNodes(file)).nodes]).toEqual([
+    [node(1), 'berlin'],
+    [node(2), '']
+  ])
   expect((await stat(file)).mode & 0o022).toBe(0)
 })
 
@@ -20,7 +31,15 @@ test('adding keeps order, comments and mode, and adds only what is new', async (
   const file = join(await temporaryFolder(), 'known_nodes')
   const before = `# mine\n${node(2)} two\nwhat is this\n${node(1)}`
   await writeFile(file, before, { mode: 0o600 })
-  expect(await addKnownNodes(file, new Map([[node(1), 'x'], [node(3), 'three\nlines']]))).toEqual([node(3)])
+  expect(
+    await addKnownNodes(
+      file,
+      new Map([
+        [node(1), 'x'],
+        [node(3), 'three\nlines']
+      ])
+    )
+  ).toEqual([node(3)])
   expect(await addKnownNodes(file, new Map([[node(3), '']]))).toEqual([])
   expect(await readFile(file, 'utf8')).toBe(`${before}\n${node(3)} three\uFFFDlines\n`)
   expect((await stat(file)).mode & 0o777).toBe(0o600)
@@ -35,7 +54,15 @@ test('many at once: none is lost', async () => {
 
 test('what is no peer id is refused and nothing is written', async () => {
   const file = join(await temporaryFolder(), 'known_nodes')
-  await expect(addKnownNodes(file, new Map([[node(1), ''], ['QmNope', '']]))).rejects.toMatchObject({ name: 'InvalidTextError' })
+  await expect(
+    addKnownNodes(
+      file,
+      new Map([
+        [node(1), ''],
+        ['QmNope', '']
+      ])
+    )
+  ).rejects.toMatchObject({ name: 'InvalidTextError' })
   await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
   await mkdir(file)
   await expect(readKnownNodes(file)).rejects.toMatchObject({ name: 'IdentityError', code: 'unreadable' })

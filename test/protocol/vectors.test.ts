@@ -125,10 +125,16 @@ describe('wish', () => {
     const known = new Map(
       standings.map(({ author, voided, closedAt, ...grant }) => [
         author,
-        { grant: { author, comment: '', admin: false, ...grant }, voided, ...(closedAt === undefined ? {} : { closedAt }) } as unknown as Standing
+        {
+          grant: { author, comment: '', admin: false, ...grant },
+          voided,
+          ...(closedAt === undefined ? {} : { closedAt })
+        } as unknown as Standing
       ])
     )
-    const said = registers.map(({ at, time, command, ...rest }) => ({ ...rest, index: 0, rank: { at: hlc(at), time: hlc(time), command } }) as unknown as Register)
+    const said = registers.map(
+      ({ at, time, command, ...rest }) => ({ ...rest, index: 0, rank: { at: hlc(at), time: hlc(time), command } }) as unknown as Register
+    )
     const { by, ...answer } = decide(said, pinset, (author) => known.get(author), now)
     expect({ ...answer, ...(by === undefined ? {} : { by: said.indexOf(by) }) }).toEqual(wish)
   })

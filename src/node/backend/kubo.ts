@@ -169,7 +169,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
       const query = { type: 'recursive', names: 'true', stream: 'true', name }
       await http.lines('pin/ls', { lane: 'control', query, signal, withinMs: answerMs }, (line) => {
         // Kubo's own filter finds a part of the name.
-        if (typeof line['Cid'] !== 'string') return
+        if (line['Name'] !== name || typeof line['Cid'] !== 'string') return
         if (cids.push(line['Cid']) > MAX_LISTED) throw new BackendError('failed', `Kubo at ${http.url} lists above ${MAX_LISTED} pins of ours`)
       })
       for (const cid of cids) yield CID.parse(cid)

@@ -59,7 +59,12 @@ export function wishVectors(): unknown[] {
     ['a pin', both, [register(ANA, 'pin', 1)], { want: 'pin', by: 0 }],
     ['the later decides', both, [register(ANA, 'pin', 1), register(BOB, 'unpin', 2)], { want: 'unpin', by: 1 }],
     ['an older `at` ranks lower', both, [register(ANA, 'pin', 2), register(BOB, 'unpin', 3, { at: [1, 0] })], { want: 'pin', by: 0 }],
-    ['who is not in the file does not count', [standing(ANA)], [register(ANA, 'pin', 1), register(BOB, 'unpin', 2)], { want: 'pin', by: 0 }],
+    [
+      'who is not in the file does not count',
+      [standing(ANA)],
+      [register(ANA, 'pin', 1), register(BOB, 'unpin', 2)],
+      { want: 'pin', by: 0 }
+    ],
     ['an unpin without the right does not count', adder, [register(ANA, 'pin', 1), register(BOB, 'unpin', 2)], { want: 'pin', by: 0 }],
     [
       'a pinset that the line does not cover',
@@ -68,14 +73,35 @@ export function wishVectors(): unknown[] {
       { want: 'pin', by: 0 }
     ],
     ['a pin until it expires', both, [register(ANA, 'pin', 1, { expires: 101 })], { want: 'pin', by: 0, until: 101 }],
-    ['an expired pin is an unpin at its rank', both, [register(BOB, 'pin', 1), register(ANA, 'pin', 2, { expires: 100 })], { want: 'unpin', by: 1 }],
-    ['an expired pin of a key without unpin narrows nothing', adder, [register(ANA, 'pin', 1), register(BOB, 'pin', 2, { expires: 100 })], { want: 'pin', by: 0 }],
-    ['an expired pin of a key without unpin is over all the same', adder, [register(BOB, 'pin', 2, { expires: 100 })], { want: 'unpin', by: 0 }],
+    [
+      'an expired pin is an unpin at its rank',
+      both,
+      [register(BOB, 'pin', 1), register(ANA, 'pin', 2, { expires: 100 })],
+      { want: 'unpin', by: 1 }
+    ],
+    [
+      'an expired pin of a key without unpin narrows nothing',
+      adder,
+      [register(ANA, 'pin', 1), register(BOB, 'pin', 2, { expires: 100 })],
+      { want: 'pin', by: 0 }
+    ],
+    [
+      'an expired pin of a key without unpin is over all the same',
+      adder,
+      [register(BOB, 'pin', 2, { expires: 100 })],
+      { want: 'unpin', by: 0 }
+    ],
     [
       'a closed key: what was accepted before still holds',
       [standing(ANA, {}, { closedAt: 50 })],
       [register(ANA, 'pin', 1), register(ANA, 'unpin', 60)],
       { want: 'pin', by: 0 }
+    ],
+    [
+      'what was accepted in the very moment in which its key was closed holds',
+      [standing(ANA, {}, { closedAt: 50 })],
+      [register(ANA, 'pin', 1), register(ANA, 'unpin', 50)],
+      { want: 'unpin', by: 1 }
     ],
     [
       'past its expiry-time a key is closed',
@@ -84,7 +110,12 @@ export function wishVectors(): unknown[] {
       { want: 'pin', by: 0 }
     ],
     ['before its valid-after a key says nothing', [standing(ANA, { validAfter: 50 })], [register(ANA, 'pin', 49)], { want: 'none' }],
-    ['a revoked key: its unpins fall', [standing(ANA), standing(BOB, {}, { voided: true })], [register(ANA, 'pin', 1), register(BOB, 'unpin', 2)], { want: 'pin', by: 0 }],
+    [
+      'a revoked key: its unpins fall',
+      [standing(ANA), standing(BOB, {}, { voided: true })],
+      [register(ANA, 'pin', 1), register(BOB, 'unpin', 2)],
+      { want: 'pin', by: 0 }
+    ],
     ['a revoked key: its pins are unowned', [standing(ANA, {}, { voided: true })], [register(ANA, 'pin', 1)], { want: 'none' }],
     ['an update needs both rights, its pin too', adder, [register(BOB, 'pin', 2, { counterpart: 'bafkqaaa' })], { want: 'none' }]
   ]

@@ -24,7 +24,10 @@ const REQUESTS: readonly [name: string, request: QueryRequest][] = [
 
 const PAGES: readonly [name: string, page: QueryPage][] = [
   ['hello', { page: 'hello', network: NETWORK, version: 'pinsub/0.1.0', presences: [] }],
-  ['hello-closed', { page: 'hello', network: NETWORK, version: 'pinsub/0.1.0', authorised: false, closed: 'expired', presences: [Uint8Array.of(1)] }],
+  [
+    'hello-closed',
+    { page: 'hello', network: NETWORK, version: 'pinsub/0.1.0', authorised: false, closed: 'expired', presences: [Uint8Array.of(1)] }
+  ],
   [
     'status',
     {
@@ -41,7 +44,9 @@ const PAGES: readonly [name: string, page: QueryPage][] = [
   ['error-busy', { page: 'error', error: 'busy' }]
 ]
 
-const REFUSALS: readonly [name: string, refusal: RefusalMessage][] = [['refusal', { network: NETWORK, command: COMMAND, code: 'unauthorised' }]]
+const REFUSALS: readonly [name: string, refusal: RefusalMessage][] = [
+  ['refusal', { network: NETWORK, command: COMMAND, code: 'unauthorised' }]
+]
 
 const BROKEN: readonly [name: string, kind: string, code: string, value: unknown][] = [
   ['request-without-network', 'request', 'shape', { v: 1, want: 'hello' }],

@@ -15,7 +15,11 @@ const COMMANDS: readonly [name: string, comment: string, operations: Operations,
   ['pin-v0', 'a CIDv0 stays as it is spelled', [{ op: 'pin', cid: oldCid('a') }]],
   ['pin-identity', 'the longest CID: 96 bytes', [{ op: 'pin', cid: identityCid(96) }]],
   ['pin-name', 'a name of exactly 255 bytes', [{ op: 'pin', cid: rawCid('a'), name: `${'é'.repeat(127)}x` }]],
-  ['pin-metadata', 'metadata, keys sorted by DAG-CBOR', [{ op: 'pin', cid: rawCid('a'), metadata: { title: 'Home', a: '', ['__proto__']: 'no prototype' } }]],
+  [
+    'pin-metadata',
+    'metadata, keys sorted by DAG-CBOR',
+    [{ op: 'pin', cid: rawCid('a'), metadata: { title: 'Home', a: '', ['__proto__']: 'no prototype' } }]
+  ],
   ['pin-replicas', 'the largest factor', [{ op: 'pin', cid: rawCid('a'), replicas: 1_000 }]],
   ['pin-where', 'as many tags as allowed', [{ op: 'pin', cid: rawCid('a'), where: TAGS_16 }]],
   ['pin-expires', 'the largest integer of this protocol', [{ op: 'pin', cid: rawCid('a'), expires: Number.MAX_SAFE_INTEGER }]],
@@ -71,19 +75,44 @@ function commandVector(name: string, comment: string, bytes: Uint8Array, payload
 
 async function unknownKinds(): Promise<unknown[]> {
   const cases: [string, string, Record<string, unknown>, object][] = [
-    ['unknown-kind', 'a kind of a later version, with its CID', { ops: [{ op: 'freeze', cid: rawCid('a'), how: [1] }] }, { op: 'unknown', kind: 'freeze', cid: rawCid('a') }],
-    ['unknown-field', 'a field of a later version makes the operation unknown', { ops: [{ op: 'pin', cid: rawCid('a'), colour: 'red' }] }, { op: 'unknown', kind: 'pin', cid: rawCid('a') }],
-    ['unknown-prototype', 'a kind named as a property of every object', { ops: [{ op: 'constructor' }] }, { op: 'unknown', kind: 'constructor' }]
+    [
+      'unknown-kind',
+      'a kind of a later version, with its CID',
+      { ops: [{ op: 'freeze', cid: rawCid('a'), how: [1] }] },
+      { op: 'unknown', kind: 'freeze', cid: rawCid('a') }
+    ],
+    [
+      'unknown-field',
+      'a field of a later version makes the operation unknown',
+      { ops: [{ op: 'pin', cid: rawCid('a'), colour: 'red' }] },
+      { op: 'unknown', kind: 'pin', cid: rawCid('a') }
+    ],
+    [
+      'unknown-prototype',
+      'a kind named as a property of every object',
+      { ops: [{ op: 'constructor' }] },
+      { op: 'unknown', kind: 'constructor' }
+    ]
   ]
   const unknown = cases.map(async ([name, comment, fields, operation]) => {
     const payload = cbor(commandFields(fields))
-    return commandVector(name, comment, await sealed('command', payload), payload, { pinset: 'default', time: { ms: NOW, counter: 0 }, operations: [operation] })
+    return commandVector(name, comment, await sealed('command', payload), payload, {
+      pinset: 'default',
+      time: { ms: NOW, counter: 0 },
+      operations: [operation]
+    })
   })
   const admin = cbor({ v: 1, network: NETWORK, signer: signerHash, time: [NOW, 0], ops: [{ op: 'authorize' }] })
-  const last = commandVector('no-pinset', 'without a pinset only operations of later versions can stand', await sealed('command', admin), admin, {
-    time: { ms: NOW, counter: 0 },
-    operations: [{ op: 'unknown', kind: 'authorize' }]
-  })
+  const last = commandVector(
+    'no-pinset',
+    'without a pinset only operations of later versions can stand',
+    await sealed('command', admin),
+    admin,
+    {
+      time: { ms: NOW, counter: 0 },
+      operations: [{ op: 'unknown', kind: 'authorize' }]
+    }
+  )
   return [...(await Promise.all(unknown)), last]
 }
 
@@ -106,7 +135,14 @@ const ACKS: readonly (readonly [name: string, comment: string, states: readonly 
   [
     'mixed',
     'runs of equal neighbours',
-    [{ status: 'queued' }, { status: 'queued' }, { status: 'pinned', bytes: 1 }, { status: 'pinned', bytes: 1 }, { status: 'pinned', bytes: 2 }, { status: 'queued' }]
+    [
+      { status: 'queued' },
+      { status: 'queued' },
+      { status: 'pinned', bytes: 1 },
+      { status: 'pinned', bytes: 1 },
+      { status: 'pinned', bytes: 2 },
+      { status: 'queued' }
+    ]
   ]
 ]
 
@@ -139,7 +175,12 @@ const PRESENCES: readonly [name: string, comment: string, presence: Omit<Presenc
       used: 2_000_000,
       queue: 12,
       version: 'pinsub/0.1.0',
-      backend: { kind: 'kubo', up: true, peer: '12D3KooWA6WjWaMBcp72uJEGF57cgLiiKT8ekCkHKJmXcnMwG6rW', addresses: ['/ip4/203.0.113.1/tcp/4001'] },
+      backend: {
+        kind: 'kubo',
+        up: true,
+        peer: '12D3KooWA6WjWaMBcp72uJEGF57cgLiiKT8ekCkHKJmXcnMwG6rW',
+        addresses: ['/ip4/203.0.113.1/tcp/4001']
+      },
       newest: { ms: NOW, counter: 5 }
     }
   ]

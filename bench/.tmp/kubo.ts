@@ -1,0 +1,2 @@
+import { makeContentHome } from '../../test/support/content-home.ts'
+import { startKubo } from '../../test/support/kubo-daemon.ts'

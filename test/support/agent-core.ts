@@ -1,0 +1,93 @@
+/** The agent without network and backend: real store in memory, settler, standings and intake on a manual clock. */
+import { createIntake, type Intake } from '../../src/node/intake.ts'
+import { createSettler, noChanges, type Changes, type Settler } from '../../src/node/settle.ts'
+import { openStandings, type Standings } from '../../src/node/standings.ts'
+import type { Store } from '../../src/node/store.ts'
+import type { OperationState } from '../../src/protocol/ack.ts'
+import type { AuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
+import type { CommandId } from '../../src/protocol/envelope.ts'
+import type { Grant } from '../../src/protocol/grants.ts'
+import type { Author } from '../../src/protocol/ssh-key.ts'
+import { openNodeStore } from '../../src/storage/node-store.ts'
+import { createManualClock, type ManualClock } from './clock.ts'
+
+/** What the tests hold in hand. */
+export interface AgentCore extends Disposable {
+  readonly store: Store
+  readonly settler: Settler
+  readonly standings: Standings
+  readonly intake: Intake
+  readonly clock: ManualClock
+  readonly refusals: { peer: string; command: CommandId; code: string }[]
+  readonly answers: { id: CommandId; states: readonly OperationState[] }[]
+  readonly changes: Changes[]
+  /** Puts an authorized_keys file in force. */
+  authorise(grants: readonly Grant[], revoked?: readonly Author[]): Promise<void>
+  /** Hears a command and stores it; the verdict and the reason. */
+  hear(bytes: Uint8Array): string
+  states(id: CommandId): readonly OperationState[]
+  /** Plays the queue: does the CID's job at once. */
+  done(cid: string, bytes?: number): void
+}
+
+/** Makes one; `log` keeps quiet. */
+export function createAgentCore(): AgentCore {
+  const store: Store = openNodeStore(':memory:')
+  const clock = createManualClock()
+  const standings = openStandings(store)
+  const settler = createSettler(store, (author) => standings.get(author))
+  const refusals: AgentCore['refusals'] = []
+  const answers: AgentCore['answers'] = []
+  const changes: Changes[] = []
+  const log = { debug() {}, info() {}, warn() {} }
+  const intake = createIntake(
+    { network: 'net' },
+    {
+      store,
+      settler,
+      standings,
+      clock,
+      log,
+      refuse: (peer, refusal) => refusals.push({ peer, ...refusal }),
+      answer: (id, states) => answers.push({ id, states }),
+      onChanges: (change) => changes.push(change)
+    }
+  )
+  return {
+    store,
+    settler,
+    standings,
+    intake,
+    clock,
+    refusals,
+    answers,
+    changes,
+    async authorise(grants, revoked = []) {
+      const keys: AuthorizedKeys = {
+        grants: new Map(grants.map((grant) => [grant.author, grant])),
+        revoked: new Set(revoked),
+        problems: [],
+        skipped: 0,
+        lines: new Map()
+      }
+      await standings.apply(keys, settler, clock.now(), (change) => changes.push(change))
+    },
+    hear(bytes) {
+      const judgement = intake.judge(bytes, 'peer')
+      clock.advance(0)
+      return judgement.verdict === 'accept' ? 'accept' : `${judgement.verdict} ${judgement.reason}`
+    },
+    states: (id) => store.operations(store.command(id)?.seq ?? -1).map(({ state }) => state),
+    done(cid, bytes = 10) {
+      const job = store.job(cid)
+      if (job === undefined) throw new Error(`no job for ${cid}`)
+      store.transaction(() => {
+        store.removeJob(cid)
+        if (job.action === 'unpin') store.removePin(cid)
+        else store.putPin({ cid, spelled: job.spelled, bytes, foreign: false, pinnedAt: clock.now() })
+        settler.settle(cid, clock.now(), noChanges())
+      })
+    },
+    [Symbol.dispose]: () => store.close()
+  }
+}
