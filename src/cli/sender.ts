@@ -1,13 +1,26 @@
 /** A sender as the command line makes it: from the home, with what the flags say. */
+import { randomBytes } from 'node:crypto'
+import { existsSync } from 'node:fs'
 import { mkdir } from 'node:fs/promises'
 import { readKnownNodes } from '../identity/known-nodes-file.ts'
 import { parseBootstrap } from '../network/addresses.ts'
+import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature.ts'
 import { createSender, type Sender } from '../sender/sender.ts'
 import { requireNetwork, type Context } from './context.ts'
 import { CliError, EXIT } from './exit.ts'
 
-/** Opens the sender of this home; the caller stops it. */
-export async function openSender(context: Context): Promise<Sender> {
+/**
+ * Opens a sender that only asks: where the home has no key, as on a server, it signs nothing and needs none.
+ * The caller stops it.
+ */
+export async function openReader(context: Context): Promise<Sender> {
+  const { config, home } = context
+  if (config.key !== undefined || existsSync(home.key)) return openSender(context)
+  return openSender(context, createSeedSigner(randomBytes(SEED_BYTES)))
+}
+
+/** Opens the sender of this home, signing with `signer`, else with the key of the settings; the caller stops it. */
+export async function openSender(context: Context, signer?: Signer): Promise<Sender> {
   const { config, home, version } = context
   const network = requireNetwork(context)
   if (config.key?.startsWith('agent:') === true) {
@@ -18,7 +31,7 @@ export async function openSender(context: Context): Promise<Sender> {
   await mkdir(home.senderDir, { recursive: true, mode: 0o700 })
   return createSender({
     network,
-    key: config.key ?? home.key,
+    key: signer ?? config.key ?? home.key,
     bootstrap: config.bootstrap.map(parseBootstrap),
     knownNodes: known.nodes.keys(),
     ledger: home.ledger,

@@ -3,11 +3,11 @@ import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
-import { createSeedSigner, type Signer } from '../protocol/signature.ts'
+import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature.ts'
 import { IdentityError } from './errors.ts'
 import { createPrivateKey, readPrivateKey } from './key-file.ts'
 
-const SEED_BYTES = 32
+
 
 /** The agent's libp2p key in `path` (OpenSSH format, 0600), made on first use with its folder. Throws {@link IdentityError}. */
 export async function loadHostKey(path: string): Promise<Ed25519PrivateKey> {

@@ -3,14 +3,14 @@ import { randomBytes } from 'node:crypto'
 import { lstat } from 'node:fs/promises'
 import { InvalidTextError } from '../protocol/errors.ts'
 import { formatPrivateKey, parsePrivateKey, type PrivateKey } from '../protocol/openssh-private-key.ts'
-import { createSeedSigner, publicKeyOfSeed, type Signer } from '../protocol/signature.ts'
+import { createSeedSigner, SEED_BYTES, publicKeyOfSeed, type Signer } from '../protocol/signature.ts'
 import { authorOf, formatPublicKey, keyBlob, type Author } from '../protocol/ssh-key.ts'
 import { IdentityError } from './errors.ts'
 import { createFile, readSmallFile } from './files.ts'
 
 /** An RSA key of 16,384 bits takes 13 KB; larger is no key. */
 const MAX_KEY_BYTES = 32 * 1024
-const SEED_BYTES = 32
+
 
 /**
  * Loads the author's key from an unencrypted OpenSSH Ed25519 file.

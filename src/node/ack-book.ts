@@ -46,16 +46,21 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
 
   const interval = (): number => Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * Math.max(1, ports.knownNodes()))
 
-  const schedule = (): void => {
-    if (timer !== undefined || stopped) return
+  const refill = (): void => {
     const now = clock.now()
     tokens = Math.min(ACK_BURST, tokens + (now - refilledAt) / interval())
     refilledAt = now
+  }
+
+  const schedule = (): void => {
+    if (timer !== undefined || stopped) return
+    refill()
     timer = clock.after(tokens >= 1 ? 0 : (1 - tokens) * interval(), flush)
   }
 
   const flush = (): void => {
     timer = undefined
+    refill()
     tokens = Math.max(0, tokens - 1)
     const commands = [...due]
     const extra = answers

@@ -99,11 +99,6 @@ export function decodeAck(envelope: Verified<Envelope>, network: string): Ack {
   }
 }
 
-/** Whether nothing more will come for this state by itself. */
-export function isFinal(state: OperationState): boolean {
-  return state.status === 'pinned' || state.status === 'unpinned' || state.status === 'superseded' || state.status === 'refused'
-}
-
 function stateToWire(state: OperationState): unknown[] {
   const code = STATUSES.indexOf(state.status)
   switch (state.status) {

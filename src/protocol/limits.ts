@@ -132,7 +132,7 @@ export const LEDGER_MAX_BYTES = 64 * 1024 * 1024
 /** Commands that no node accepted and that a sender offers again on its next run. */
 export const MAX_OFFERED_AGAIN = 100
 
-/** Nodes of which a sender keeps states for one send: more are not counted. */
+/** Nodes whose words on one command a sender keeps, and counts: strangers could sign as many as they like. */
 export const MAX_TRACKED_NODES = 1_000
 
 /** A block up to this size is made durable by the database's group commit, and its file synced later: a sync a block costs more. */

@@ -7,7 +7,7 @@ import { equals } from 'uint8arrays/equals'
 import { fromString } from 'uint8arrays/from-string'
 import { toString } from 'uint8arrays/to-string'
 import { InvalidTextError } from './errors.ts'
-import { publicKeyOfSeed } from './signature.ts'
+import { publicKeyOfSeed, SEED_BYTES } from './signature.ts'
 import { keyBlob, rawKey, SSH_ED25519 } from './ssh-key.ts'
 import { sshReader, sshString, sshUint32 } from './ssh-wire.ts'
 
@@ -15,7 +15,6 @@ const BEGIN = '-----BEGIN OPENSSH PRIVATE KEY-----'
 const END = '-----END OPENSSH PRIVATE KEY-----'
 const MAGIC = fromString('openssh-key-v1\0')
 const BLOCK = 8
-const SEED_BYTES = 32
 
 /** An Ed25519 private key and the comment stored with it. */
 export interface PrivateKey {

@@ -15,6 +15,9 @@ export type Namespace = 'pinsub' | 'pinsub-ack' | 'pinsub-presence'
 /** Bytes of an Ed25519 signature. */
 export const SIGNATURE_BYTES = 64
 
+/** Bytes of the seed that an Ed25519 private key is made from. @see https://www.rfc-editor.org/rfc/rfc8032#section-5.1.5 */
+export const SEED_BYTES = 32
+
 /** Whoever can sign: a key in memory, an ssh-agent. */
 export interface Signer {
   /** The SSH wire blob of the public key. */

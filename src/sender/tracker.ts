@@ -4,6 +4,7 @@
  */
 import type { OperationState } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
+import { MAX_TRACKED_NODES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 
 /** One CID of a send. */
@@ -78,7 +79,7 @@ export function track(tracker: Tracker, event: TrackerEvent): Tracker {
   // A refusal over a stream has no sequence: whatever the node signs later replaces it, and it replaces nothing signed.
   if (event.type === 'refusal' && before !== undefined) return tracker
   const count = tracker.cids.filter((cid) => cid.command === command).length
-  if (count === 0) return tracker
+  if (count === 0 || (before === undefined && (views?.size ?? 0) >= MAX_TRACKED_NODES)) return tracker
   const view: NodeView =
     event.type === 'ack'
       ? { sequence: event.sequence, states: event.states }

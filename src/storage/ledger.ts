@@ -1,5 +1,5 @@
 import type { SQLOutputValue } from 'node:sqlite'
-import { LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS } from '../protocol/limits.ts'
+import { LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS, MAX_TRACKED_NODES } from '../protocol/limits.ts'
 import { laterHlc, tick, type Hlc } from '../protocol/order.ts'
 import type { Answered, PinnedRow, Receipt, SentCommand } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
@@ -67,9 +67,11 @@ export function openLedger(file: string) {
         const seq = seqOf.get(receipt.command)?.['seq']
         if (seq === undefined) return
         db.prepare(
-          `INSERT INTO receipts VALUES (?, ?, ?, ?) ON CONFLICT (command, node)
+          `INSERT INTO receipts SELECT ?1, ?2, ?3, ?4
+           WHERE (SELECT count(*) FROM receipts WHERE command = ?1 AND node <> ?2) < ?5
+           ON CONFLICT (command, node)
            DO UPDATE SET sequence = excluded.sequence, envelope = excluded.envelope WHERE excluded.sequence > sequence`
-        ).run(seq, receipt.node, receipt.sequence, receipt.envelope)
+        ).run(seq, receipt.node, receipt.sequence, receipt.envelope, MAX_TRACKED_NODES)
         if (accepted) db.prepare('UPDATE commands SET accepted = 1 WHERE seq = ?').run(seq)
       })
     },

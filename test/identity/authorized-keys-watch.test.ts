@@ -96,13 +96,13 @@ describe('a change is in force within a second, and no transient state ever is',
   test('rewritten all the time: never seen empty, never starved', async () => {
     const { file } = await fileWith(1, 2)
     const { changes, problems, sees } = await watching(file)
-    let rewrites = 0
-    const end = performance.now() + 3_000
-    while (performance.now() < end) await writeFile(file, rewrites++ % 2 === 0 ? text(1, 2, 3) : text(1, 2, 4))
+    const start = performance.now()
+    for (let n = 0; changes.length < 3 || performance.now() - start < 2_000; n++) {
+      expect(performance.now() - start).toBeLessThan(20_000)
+      await writeFile(file, `${text(1, 2, 3)}# ${n}\n`)
+    }
     await writeFile(file, text(1, 2, 5))
     await sees(1, 2, 5)
-    expect(rewrites).toBeGreaterThan(100)
-    expect(changes.length).toBeGreaterThan(1)
     for (const { grants } of changes) expect(grants.size).toBe(3)
     expect(problems).toEqual([])
   })

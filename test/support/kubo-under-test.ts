@@ -10,6 +10,7 @@ import { findIpfs, NO_IPFS, startKuboDaemon } from './kubo-daemon.ts'
 import type { KuboDaemon } from './kubo-daemon.ts'
 import { startKuboRpcServer } from './kubo-rpc-server.ts'
 import { makeHost } from './libp2p.ts'
+import { makePinPeer } from './pin-peer.ts'
 
 /** Either of both, under the test's hand. */
 export interface KuboUnderTest extends Omit<KuboDaemon, 'terminate'> {
@@ -34,12 +35,21 @@ export async function startRpcOverHelia(authorizations?: Authorizations): Promis
   const backend = createHeliaBackend({ dir }, { libp2p, clock })
   await backend.start()
   stack.defer(() => backend.stop())
+  const neighbour = await makePinPeer()
+  stack.defer(() => neighbour.stop())
+  await libp2p.dial(multiaddr(neighbour.origin))
+  const { signal } = new AbortController()
   const store = {
     pin: backend.pin,
     unpin: backend.unpin,
     health: backend.health,
     peer: backend.peer,
-    put: async (cid: CID, bytes: Uint8Array) => void (await backend.content.blockstore.put(cid, bytes)),
+    async put(cid: CID, bytes: Uint8Array) {
+      // The embedded store takes blocks in through pins alone; let go of, they stay for a day.
+      await neighbour.provide([{ cid, bytes }])
+      await backend.pin(cid, { signal, origins: [] })
+      await backend.unpin(cid, { signal })
+    },
     connect: async (address: string, signal: AbortSignal) => void (await libp2p.dial(multiaddr(address), { signal })),
   }
   const server = stack.use(await startKuboRpcServer(store, authorizations === undefined ? {} : { authorizations }))

@@ -2,12 +2,12 @@
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { count, table } from '../format.ts'
-import { openSender } from '../sender.ts'
+import { openReader } from '../sender.ts'
 
 /** Runs the command; shows one pinset where `--pinset` names it. */
 export async function ls(context: Context, flags: { readonly pinset?: string }): Promise<number> {
   const { output, signal } = context
-  await using sender = await openSender(context)
+  await using sender = await openReader(context)
   const pins = await sender.pins({ signal, ...(flags.pinset === undefined ? {} : { pinset: flags.pinset }) })
   pins.forEach((pin) => output.event(pin))
   const rows = pins.map(({ cid, pinset, name, nodes, at }) => [cid, pinset, count(nodes.length, 'node'), at.slice(0, 10), name ?? ''])

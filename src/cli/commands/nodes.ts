@@ -5,12 +5,12 @@ import { parseNodeId } from '../../protocol/known-nodes.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { ago, bytes, table } from '../format.ts'
-import { openSender } from '../sender.ts'
+import { openReader } from '../sender.ts'
 
 /** Runs the listing. */
 export async function nodes(context: Context): Promise<number> {
   const { output, signal } = context
-  await using sender = await openSender(context)
+  await using sender = await openReader(context)
   await sender.connect({ signal })
   const all = sender.nodes()
   all.forEach((node) => output.event(node))

@@ -5,13 +5,13 @@ import { readCids } from '../cids.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { ago, bytes, shortCid, shortNode, table } from '../format.ts'
-import { openSender } from '../sender.ts'
+import { openReader } from '../sender.ts'
 
 /** Runs the command. */
 export async function status(context: Context, args: readonly string[]): Promise<number> {
   const { config, output, signal } = context
   const cids = args.length === 0 ? undefined : await readCids(args, context.stdin)
-  await using sender = await openSender(context)
+  await using sender = await openReader(context)
   const rows: StatusEvent[] = []
   // Without CIDs every pinset is shown; a CID is looked for in the pinset that send would use, unless it is elsewhere only.
   for await (const row of sender.status(cids, { signal })) {

@@ -1,0 +1,100 @@
+import { expect, test, vi } from 'vitest'
+import { createAckBook, type AckBook } from '../../src/node/ack-book.ts'
+import { decodeAck, type Ack } from '../../src/protocol/ack.ts'
+import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
+import { ACK_BURST, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS } from '../../src/protocol/limits.ts'
+import { nodeIdOf } from '../../src/protocol/ssh-key.ts'
+import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
+import { author, cidOf, command, grantOf } from '../support/author.ts'
+
+const alice = author('alice')
+const node = author('node')
+
+interface Bench {
+  readonly core: AgentCore
+  readonly book: AckBook
+  readonly said: Ack[]
+}
+
+function createBench(options: { knownNodes?: number; progress?: (cid: string) => number | undefined } = {}): Bench {
+  const core = createAgentCore()
+  const said: Ack[] = []
+  const book = createAckBook(
+    { network: 'net' },
+    {
+      store: core.store,
+      signer: node,
+      clock: core.clock,
+      progress: options.progress ?? (() => undefined),
+      knownNodes: () => options.knownNodes ?? 1,
+      publish: async (bytes) => void said.push(decodeAck(verifyEnvelope(openEnvelope(bytes)), 'net'))
+    }
+  )
+  return { core, book, said }
+}
+
+async function accept({ core }: Bench, ...texts: string[]): Promise<{ id: string; seq: number }> {
+  await core.authorise([grantOf(alice)])
+  const { bytes, id } = await command(alice, { operations: texts.map((text) => ({ op: 'pin', cid: cidOf(text) })), time: { ms: 5, counter: 0 } })
+  core.hear(bytes)
+  return { id, seq: core.store.command(id)?.seq ?? 0 }
+}
+
+test('says the state of every operation, signed by the node, under a growing sequence', async () => {
+  const bench = createBench()
+  const { id, seq } = await accept(bench, 'x', 'y')
+  bench.book.changed([seq])
+  bench.core.clock.advance(0)
+  await vi.waitFor(() => expect(bench.said).toHaveLength(1))
+  expect(bench.said[0]).toMatchObject({ node: nodeIdOf(node.blob), command: id, states: [{ status: 'queued' }, { status: 'queued' }] })
+
+  bench.core.done(cidOf('y').toString(), 9)
+  bench.book.changed([seq])
+  bench.core.clock.advance(0)
+  await vi.waitFor(() => expect(bench.said).toHaveLength(2))
+  expect(bench.said[1]?.states).toEqual([{ status: 'queued' }, { status: 'pinned', bytes: 9 }])
+  expect(bench.said[1]?.sequence).toBeGreaterThan(bench.said[0]?.sequence ?? Infinity)
+})
+
+test('many changes make few acks: a short burst, then one an interval, which grows with the network', async () => {
+  for (const knownNodes of [1, 50, 10_000]) {
+    const bench = createBench({ knownNodes })
+    const { seq } = await accept(bench, 'x')
+    const interval = Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * knownNodes)
+    const ticks = 200
+    for (let i = 0; i < ticks; i++) {
+      bench.book.changed([seq])
+      bench.core.clock.advance((interval * 10) / ticks)
+    }
+    await bench.book.stop()
+    expect(bench.said.length).toBeGreaterThan(10)
+    expect(bench.said.length).toBeLessThanOrEqual(ACK_BURST + 10 + 1)
+  }
+})
+
+test('tells how far a running pin is', async () => {
+  const bench = createBench({ progress: () => 123 })
+  const { id } = await accept(bench, 'x')
+  const ack = await bench.book.current(id)
+  expect(decodeAck(ack as NonNullable<typeof ack>, 'net').states).toEqual([{ status: 'pinning', bytes: 123 }])
+  expect(await bench.book.current('0'.repeat(64))).toBeUndefined()
+})
+
+test('answers what was not stored', async () => {
+  const bench = createBench()
+  bench.book.answer('ab'.repeat(32), [{ status: 'refused', code: 'pinset' }])
+  bench.core.clock.advance(0)
+  await vi.waitFor(() => expect(bench.said).toHaveLength(1))
+  expect(bench.said[0]).toMatchObject({ command: 'ab'.repeat(32), states: [{ status: 'refused', code: 'pinset' }] })
+})
+
+test('stopping says what is due, then nothing', async () => {
+  const bench = createBench()
+  const { seq } = await accept(bench, 'x')
+  bench.book.changed([seq])
+  await bench.book.stop()
+  expect(bench.said).toHaveLength(1)
+  bench.book.changed([seq])
+  bench.core.clock.advance(10_000)
+  expect(bench.said).toHaveLength(1)
+})

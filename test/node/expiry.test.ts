@@ -1,0 +1,33 @@
+import { expect, test } from 'vitest'
+import { createExpiry } from '../../src/node/expiry.ts'
+import { createAgentCore } from '../support/agent-core.ts'
+import { author, cidOf, command, grantOf } from '../support/author.ts'
+
+const alice = author('alice')
+
+test('lets pins go when their time is up, also those whose time came while the agent was off', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice)])
+  const now = core.clock.now()
+  const say = async (text: string, expires: number): Promise<string> => {
+    const cid = cidOf(text)
+    const { bytes } = await command(alice, { operations: [{ op: 'pin', cid, expires }], time: { ms: now, counter: expires % 1_000 } })
+    core.hear(bytes)
+    core.done(cid.toString())
+    return cid.toString()
+  }
+  const early = await say('early', now + 1_000)
+  core.clock.advance(2_000)
+  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, onChanges() {} })
+  expiry.start()
+  expect(core.store.job(early)?.action).toBe('unpin')
+
+  const late = await say('late', now + 86_400_000 * 40)
+  expiry.changed()
+  core.clock.advance(86_400_000 * 40 - 2_001)
+  expect(core.store.job(late)).toBeUndefined()
+  core.clock.advance(1)
+  expect(core.store.job(late)?.action).toBe('unpin')
+  expiry.stop()
+  expect(core.clock.pending()).toBe(0)
+})
