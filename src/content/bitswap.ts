@@ -52,7 +52,7 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
       unregister: libp2p.unregister.bind(libp2p),
       getConnections: libp2p.getConnections.bind(libp2p),
       // It would open a stream for every message.
-      dialProtocol: (peer: PeerId, _: unknown, { signal }: AbortOptions = {}): Promise<Outlet> => streams.to(peer, signal),
+      dialProtocol: (peer: PeerId, _: unknown, { signal }: AbortOptions = {}): Promise<Outlet> => streams.to(peer, signal)
     },
     logger: libp2p.logger,
     routing: { findProviders: async function* () {} },
@@ -63,7 +63,7 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
         const bytes = await blocks.read(cid).catch(() => undefined)
         if (bytes === undefined) throw Object.assign(new ContentError('not-found', `block ${cid} is not here`), { name: 'NotFoundError' })
         yield bytes
-      },
+      }
     },
     // Without a hasher bitswap skips that block and reads on.
     getHasher: (code: number) => HASHERS.get(code),
@@ -73,7 +73,7 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
     },
     addMixin: (mixin: { start: (helia: unknown) => Promise<void> | void }) => {
       begin = mixin.start
-    },
+    }
   }
   const options: BitswapBlockBrokerInit & { maxWantListSize: number } = {
     sendWantlistDebounce: WANTLIST_DEBOUNCE_MS,
@@ -82,7 +82,7 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
     maxIncomingMessageSize: 2 * MAX_BLOCK_BYTES,
     // The documented option is spelled otherwise than the one that is read.
     maxWantlistSize: MAX_PEER_WANTS,
-    maxWantListSize: MAX_PEER_WANTS,
+    maxWantListSize: MAX_PEER_WANTS
   }
   withBitswap(helia as unknown as Parameters<typeof withBitswap>[0], options)
   await begin?.(helia)

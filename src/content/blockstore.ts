@@ -86,7 +86,7 @@ export function createFileBlockstore(options: BlockstoreOptions) {
         orDiscard(async () => {
           await rename(temporary, fileOf(key))
           if (sync) await syncFile(folderOf(key))
-        }),
+        })
     }
   }
 
@@ -177,7 +177,7 @@ export function createFileBlockstore(options: BlockstoreOptions) {
       } catch (err) {
         throw diskError(err, 'removing blocks')
       }
-    },
+    }
   }
 }
 

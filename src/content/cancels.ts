@@ -42,7 +42,7 @@ export function createCancels(libp2p: Libp2p, streams: Streams) {
     async start(): Promise<void> {
       topology = await libp2p.register(BITSWAP, {
         onConnect: (peer) => void peers.set(peer.toString(), peer),
-        onDisconnect: (peer) => void peers.delete(peer.toString()),
+        onDisconnect: (peer) => void peers.delete(peer.toString())
       })
     },
 
@@ -61,7 +61,7 @@ export function createCancels(libp2p: Libp2p, streams: Streams) {
     stop(): void {
       clearTimeout(timer)
       if (topology !== undefined) libp2p.unregister(topology)
-    },
+    }
   }
 }
 

@@ -51,13 +51,13 @@ export function createContent(options: ContentOptions, ports: ContentPorts) {
     blocks: {
       // Peers ask for far more than is here, and the index says no without a look at the disk.
       has: async (cid) => isIdentity(cid) || (index.knows(blockKey(cid.multihash)) && (await store.has(cid))),
-      read: store.read,
-    },
+      read: store.read
+    }
   })
   const sweeper = createSweeper({ store, index, guards, clock })
   const space = createSpace(options, {
     used: () => index.usage().bytes,
-    makeRoom: async (bytes) => (await sweeper.makeRoom(bytes)).bytes,
+    makeRoom: async (bytes) => (await sweeper.makeRoom(bytes)).bytes
   })
   const keeper = createKeeper({ store, index, guards, space, clock, fetch: exchange.fetch, onStored: exchange.announce })
   const pinner = createPinner({ keeper, index, clock, dial: exchange.dial })
@@ -131,7 +131,7 @@ export function createContent(options: ContentOptions, ports: ContentPorts) {
     freeSpace: (): Promise<number> => space.free(),
 
     /** Bytes of all blocks kept, held or not, and the number of pins. */
-    usage: (): { readonly bytes: number; readonly pins: number } => index.usage(),
+    usage: (): { readonly bytes: number; readonly pins: number } => index.usage()
   }
   return content
 }

@@ -17,5 +17,7 @@ export function diskError(err: unknown, what: string): ContentError {
   if (err instanceof ContentError) return err
   const message = err instanceof Error ? err.message : String(err)
   const full = /ENOSPC|EDQUOT|disk is full/.test(message)
-  return new ContentError(full ? 'no-space' : 'failed', full ? `no space left on the disk for ${what}` : `${what}: ${message}`, { cause: err })
+  return new ContentError(full ? 'no-space' : 'failed', full ? `no space left on the disk for ${what}` : `${what}: ${message}`, {
+    cause: err
+  })
 }

@@ -48,7 +48,7 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
   const gather = createGather(FEW_WANTS, GATHER_MS)
   const served: BlockSource = {
     has: async (cid) => !fresh.has(blockKey(cid.multihash)) && (await blocks.has(cid)),
-    read: blocks.read,
+    read: blocks.read
   }
   let bitswap: Bitswap | undefined
   const fresh = new Map<string, ReturnType<typeof setTimeout>>()
@@ -62,7 +62,8 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
         return await orAbort(bitswap.retrieve(cid, { signal: AbortSignal.any([signal, again]) }), signal)
       } catch (err) {
         signal.throwIfAborted()
-        if (!again.aborted) throw new ContentError('failed', `cannot fetch ${cid}: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+        if (!again.aborted)
+          throw new ContentError('failed', `cannot fetch ${cid}: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
       }
       await sleep(SETTLE_MS)
     }
@@ -96,7 +97,8 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
       cancels.keep(key)
       try {
         const bytes = await want(cid, signal)
-        if (bytes.byteLength > MAX_BLOCK_BYTES) throw new ContentError('too-large', `block ${cid} has ${bytes.byteLength} bytes; the limit is ${MAX_BLOCK_BYTES}`)
+        if (bytes.byteLength > MAX_BLOCK_BYTES)
+          throw new ContentError('too-large', `block ${cid} has ${bytes.byteLength} bytes; the limit is ${MAX_BLOCK_BYTES}`)
         if (!checkHash(cid, bytes)) throw new ContentError('invalid', `the bytes received for ${cid} do not have its hash`)
         return bytes
       } finally {
@@ -123,6 +125,6 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
       await Promise.allSettled(
         origins.map(async (origin) => libp2p.dial(multiaddr(origin), { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]) }))
       )
-    },
+    }
   }
 }

@@ -22,6 +22,6 @@ export function createGather(few: number, ms: number) {
       return () => {
         underWay -= 1
       }
-    },
+    }
   }
 }

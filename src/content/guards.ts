@@ -27,7 +27,7 @@ export function createGuards() {
         taken.delete(key)
         resolve()
       }
-    },
+    }
   }
 }
 

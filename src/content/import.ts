@@ -43,7 +43,7 @@ export async function importPath(path: string, options: ImportOptions, blockstor
       signal.throwIfAborted()
       keys.add(blockKey(cid.multihash))
       return blockstore.put(cid, block)
-    },
+    }
   }
   const report = (): void => options.onProgress?.({ bytes, files })
 

@@ -35,6 +35,6 @@ export function createJournal(ports: { readonly store: FileBlockstore; readonly 
         await store.sync(page.map(({ key }) => key))
         await index.settle(page.map(({ id }) => id))
       }
-    },
+    }
   }
 }

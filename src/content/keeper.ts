@@ -86,7 +86,7 @@ export function createKeeper(ports: KeeperPorts) {
     },
 
     /** Waits until no block is on its way to the disk. */
-    idle: (): Promise<void> => arrivals.idle(),
+    idle: (): Promise<void> => arrivals.idle()
   }
 }
 

@@ -144,6 +144,6 @@ export function createPinner(ports: PinnerPorts) {
       jobs.cancelAll(new ContentError('failed', 'the content store is stopping'))
       await jobs.idle()
       await keeper.idle()
-    },
+    }
   }
 }

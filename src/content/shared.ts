@@ -25,10 +25,11 @@ export function createShared<T>() {
     return job
   }
 
-  const ended = (job: Job<T>): Promise<void> => job.result.then(
-    () => undefined,
-    () => undefined
-  )
+  const ended = (job: Job<T>): Promise<void> =>
+    job.result.then(
+      () => undefined,
+      () => undefined
+    )
 
   return {
     /**
@@ -69,6 +70,6 @@ export function createShared<T>() {
     /** Aborts everything that runs; {@link idle} tells when it has ended. */
     cancelAll(reason: unknown): void {
       for (const job of jobs.values()) job.controller.abort(reason)
-    },
+    }
   }
 }

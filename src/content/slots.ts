@@ -43,6 +43,6 @@ export function createSlots(count: number): Slots {
         signal.removeEventListener('abort', onAbort)
       }
       return place()
-    },
+    }
   }
 }

@@ -48,9 +48,10 @@ export function createSpace(options: SpaceOptions, ports: SpacePorts) {
         lookedAt = performance.now()
       }
       if (known < bytes && (await ports.makeRoom(bytes - known)) > 0) known = await free()
-      if (known < bytes) throw new ContentError('no-space', `${bytes} bytes more do not fit: ${known} are free for blocks in ${options.dir}`)
+      if (known < bytes)
+        throw new ContentError('no-space', `${bytes} bytes more do not fit: ${known} are free for blocks in ${options.dir}`)
       known -= bytes
-    },
+    }
   }
 }
 

@@ -54,13 +54,13 @@ export function createStreams(libp2p: Libp2p, protocol: string) {
         onDrain: (options) => stream.onDrain(options),
         closeRead: async () => undefined,
         close: async () => undefined,
-        abort: (err) => stream.abort(err),
+        abort: (err) => stream.abort(err)
       }
     },
 
     /** Closes all streams. */
     async stop(): Promise<void> {
-      for (const made of [...open.values()]) {
+      for (const made of open.values()) {
         await made.then(
           ({ stream, idle }) => {
             clearTimeout(idle)
@@ -69,7 +69,7 @@ export function createStreams(libp2p: Libp2p, protocol: string) {
           () => undefined
         )
       }
-    },
+    }
   }
 }
 

@@ -67,6 +67,6 @@ export function createSweeper(ports: SweeperPorts) {
     sweep: (): Promise<Swept> => inTurn(() => sweep(clock.now(), Infinity)),
 
     /** Frees at least so many bytes of what nothing holds, due or not, the longest unheld first. */
-    makeRoom: (bytes: number): Promise<Swept> => inTurn(() => sweep(Number.MAX_SAFE_INTEGER, bytes)),
+    makeRoom: (bytes: number): Promise<Swept> => inTurn(() => sweep(Number.MAX_SAFE_INTEGER, bytes))
   }
 }

@@ -26,7 +26,9 @@ export type TemporaryContent = ReturnType<typeof createTemporaryContent>
  * removes all of it. Errors are {@link ContentError}.
  */
 export function createTemporaryContent(options: TemporaryOptions, ports: { readonly libp2p: Libp2p }) {
-  let open: { readonly dir: string; readonly store: ReturnType<typeof createFileBlockstore>; readonly stop: () => Promise<void> } | undefined
+  let open:
+    | { readonly dir: string; readonly store: ReturnType<typeof createFileBlockstore>; readonly stop: () => Promise<void> }
+    | undefined
 
   const content = {
     async start(): Promise<void> {
@@ -56,14 +58,16 @@ export function createTemporaryContent(options: TemporaryOptions, ports: { reado
      */
     async import(
       path: string,
-      how: Omit<ImportOptions, 'onProgress'> & { readonly onProgress?: (progress: { readonly bytes: number; readonly files: number; readonly total: number }) => void }
+      how: Omit<ImportOptions, 'onProgress'> & {
+        readonly onProgress?: (progress: { readonly bytes: number; readonly files: number; readonly total: number }) => void
+      }
     ): Promise<Imported> {
       if (open === undefined) throw new ContentError('failed', 'the temporary content is not started')
       const { files, others, bytes } = await measure(path, how)
       const space = createSpace({ dir: open.dir }, { used: () => 0, makeRoom: async () => 0 })
       await space.need(bytes + (files + others) * SMALLEST_FILE)
       return importPath(path, { ...how, onProgress: (progress) => how.onProgress?.({ ...progress, total: bytes }) }, open.store)
-    },
+    }
   }
   return content
 }

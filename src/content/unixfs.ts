@@ -19,7 +19,7 @@ const KUBO: ImporterOptions = {
   shardSplitThresholdBytes: 262_144,
   shardSplitStrategy: 'links-bytes',
   shardFanoutBits: 8,
-  blockWriteConcurrency: 8,
+  blockWriteConcurrency: 8
 }
 
 /** A named child of a folder, stored already. */
@@ -29,7 +29,12 @@ export interface Child {
 }
 
 /** Stores a file in chunks. Throws {@link ContentError} naming it, also when it changes meanwhile. */
-export async function storeFile(path: string, blocks: WritableStorage, onRead: (bytes: number) => void, signal: AbortSignal): Promise<ImportResult> {
+export async function storeFile(
+  path: string,
+  blocks: WritableStorage,
+  onRead: (bytes: number) => void,
+  signal: AbortSignal
+): Promise<ImportResult> {
   return last(importer([{ content: chunksOf(path, onRead, signal) }], blocks, KUBO))
 }
 

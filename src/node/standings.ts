@@ -62,7 +62,8 @@ export function openStandings(store: Store): Standings {
         for (const [author, grant] of keys.grants) put(author, { grant, voided: keys.revoked.has(author) })
         for (const [author, standing] of known) {
           if (keys.grants.has(author)) continue
-          put(author, { grant: standing.grant, closedAt: standing.closedAt ?? now, voided: keys.revoked.has(author) })
+          // A void outlasts its `@revoked` line: only a line that grants again takes it back.
+          put(author, { grant: standing.grant, closedAt: standing.closedAt ?? now, voided: standing.voided || keys.revoked.has(author) })
         }
       })
       for (const author of changed) await settleAll(author, settler, now, onChanges)

@@ -123,7 +123,7 @@ export const MAX_GOSSIP_FRAME_BYTES = 2 * 1024 * 1024
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024
 
-/** Commands a sender's ledger keeps; beyond it those that a node accepted go, oldest first, with their receipts. */
+/** Commands a sender's ledger keeps; beyond it the oldest go, with their receipts. */
 export const LEDGER_MAX_COMMANDS = 100_000
 
 /** Bytes of envelopes a sender's ledger keeps, with the same rule. */

@@ -3,7 +3,7 @@ import type { Hlc } from '../protocol/order.ts'
 import type { Answered, PinnedRow, Receipt, SentCommand } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 
-/** The port. Bounded: beyond `limits` the oldest commands that a node accepted are forgotten, with their receipts. */
+/** The port. Bounded: beyond what `limits.ts` says the oldest commands are forgotten, with their receipts. */
 export interface Ledger {
   /** A time above all that was signed here or `seen`; no two calls give the same, in whichever process. */
   tick(now: number, seen: Hlc | undefined): Hlc

@@ -95,6 +95,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
 
   let connected: Promise<Reached> | undefined
   let hostStarted: Promise<void> | undefined
+  let listening: Promise<void> | undefined
   let unhearRefusals = async (): Promise<void> => {}
 
   const connect = (signal: AbortSignal | undefined): Promise<Reached> => {
@@ -106,14 +107,17 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   }
 
   const startHost = (): Promise<void> => (hostStarted ??= host.start())
+  const listen = async (): Promise<void> => {
+    await startHost()
+    await bus.start()
+    unhearRefusals = await onRefusal(host, (node, refusal) => words.refused(node, refusal))
+  }
 
   const begin = async (outer: AbortSignal | undefined): Promise<Reached> => {
     if (options.bootstrap.length === 0) {
       throw new SenderError('no-bootstrap', 'no node to talk to: give one with --bootstrap IP, or once and for all with pinsub init --bootstrap IP')
     }
-    await startHost()
-    await bus.start()
-    unhearRefusals = await onRefusal(host, (node, refusal) => words.refused(node, refusal))
+    await (listening ??= listen())
     const signal = AbortSignal.any([AbortSignal.timeout(CONNECT_MS), ...(outer === undefined ? [] : [outer])])
     const reached = await firstOf(options.bootstrap, async (address) => {
       const { peer, ms } = await links.connect(address, { signal })

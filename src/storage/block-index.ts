@@ -39,7 +39,7 @@ const BLOCK_MIGRATIONS: readonly Migration[] = [
 
   CREATE TABLE journal (id INTEGER PRIMARY KEY, key TEXT NOT NULL, content BLOB NOT NULL) STRICT;
   CREATE INDEX journal_of_block ON journal (key);
-  `,
+  `
 ]
 
 type Row = Record<string, SQLOutputValue>
@@ -122,7 +122,8 @@ export function openBlockIndex(file: string) {
         if (content !== undefined) journalBlock.run(key, content)
       }),
 
-    journaled: (after: number, limit: number) => journalPage.all(after, limit) as unknown as { id: number; key: string; content: Uint8Array }[],
+    journaled: (after: number, limit: number) =>
+      journalPage.all(after, limit) as unknown as { id: number; key: string; content: Uint8Array }[],
 
     lastJournaled: (): number => (journalEnd.get() as { id: number | null }).id ?? 0,
 
@@ -207,7 +208,7 @@ export function openBlockIndex(file: string) {
     close(): void {
       commits.flush()
       db.close()
-    },
+    }
   }
 }
 

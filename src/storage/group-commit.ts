@@ -64,6 +64,6 @@ export function createGroupCommit(db: DatabaseSync, onUndone: () => void) {
         queue.push({ work, resolve, reject })
         schedule()
       })
-    },
+    }
   }
 }

@@ -33,7 +33,7 @@ export function openLedger(file: string) {
 
   const forgetOldest = (): void => {
     db.prepare(
-      `DELETE FROM commands WHERE accepted = 1 AND seq IN (
+      `DELETE FROM commands WHERE seq IN (
          SELECT seq FROM (SELECT seq, sum(size) OVER newest AS bytes, count(*) OVER newest AS n
            FROM commands WINDOW newest AS (ORDER BY seq DESC)) WHERE bytes > ? OR n > ?)`
     ).run(LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS)

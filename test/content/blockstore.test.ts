@@ -51,7 +51,12 @@ test('sha2-512 is known, identity needs no file, others are refused by name', as
   expect(await store.has(inline)).toBe(true)
   expect(await store.read(inline)).toEqual(bytes)
   expect(await filesIn()).toHaveLength(1)
-  const odd = CID.createV1(raw.code, { code: 0x1e, digest: new Uint8Array(32), size: 32, bytes: Uint8Array.from([0x1e, 32, ...new Uint8Array(32)]) })
+  const odd = CID.createV1(raw.code, {
+    code: 0x1e,
+    digest: new Uint8Array(32),
+    size: 32,
+    bytes: Uint8Array.from([0x1e, 32, ...new Uint8Array(32)])
+  })
   await expect(store.put(odd, bytes)).rejects.toThrow('0x1e')
 })
 

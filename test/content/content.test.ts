@@ -47,7 +47,9 @@ describe('freeing', () => {
 
   test('when space lacks, the longest unheld goes first, and what is held never', async () => {
     await using home = await makeContentHome({ capacity: 3_000 })
-    const [held, old, young, fresh, large] = await Promise.all(['h', 'o', 'y', 'f'].map((seed) => filled(900, seed)).concat(filled(2_200, 'l')))
+    const [held, old, young, fresh, large] = await Promise.all(
+      ['h', 'o', 'y', 'f'].map((seed) => filled(900, seed)).concat(filled(2_200, 'l'))
+    )
     if (!held || !old || !young || !fresh || !large) throw new Error('unreachable')
     await home.peer.provide([held, old, young, fresh, large])
     for (const { cid } of [held, old, young]) await home.pin(cid)
@@ -116,7 +118,9 @@ describe('kill -9', { timeout: 60_000 }, () => {
   /** Runs a backend in a process of its own on this home's folder and kills it when it says `word`. */
   async function killAt(home: ContentHome, verb: 'pin' | 'unpin', cid: CID, word: string): Promise<void> {
     const script = join(import.meta.dirname, '../support/pin-process.ts')
-    const child = spawn(process.execPath, [script, home.dir, home.peer.origin, verb, cid.toString()], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [script, home.dir, home.peer.origin, verb, cid.toString()], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
     const exit = once(child, 'exit')
     for await (const line of createInterface(child.stdout)) if (line === word) child.kill('SIGKILL')
     expect((await exit)[1]).toBe('SIGKILL')

@@ -3,7 +3,7 @@ import { appendFileSync, mkdtempSync } from 'node:fs'
 import { chmod, mkdir, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { CID } from 'multiformats/cid'
+import type { CID } from 'multiformats/cid'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { importPath } from '../../src/content/import.ts'
 import { measure } from '../../src/content/scan.ts'
@@ -26,14 +26,14 @@ const CIDS: Record<string, string> = {
   'hidden left out': 'bafybeihpncpzxwltwrnhb6mxoq4ae3wcsxarncha4o35oafrqw7c5vkh7y',
   'hidden taken': 'bafybeigzqagzguqzjjhuub47ynhrox6qm2o4vahkvo7dj7as5yulaszmse',
   'hidden folder named itself': 'bafybeib3dboifrdj6ea7qhddyldhmtrwxz7og3tvyrrbyr5cyo7qxbqtym',
-  'links': 'bafybeia6r2khnbyafnrnr2cshkw2oaw7nkrkjzsnqjgreoh6dqwkigtrcy',
+  links: 'bafybeia6r2khnbyafnrnr2cshkw2oaw7nkrkjzsnqjgreoh6dqwkigtrcy',
   'a link itself': 'bafybeigisnhcd6tqu22qmi3u3iy53vppeg3gbul7ibw54egea244dx6cjq',
   '5,000 long names': 'bafybeicqjamsinwmwckql6pkd6qfcxpjntjtngzldonxomrzonva5h7g4y',
   '3,000 subfolders': 'bafybeihq3sk2ucrigpujgsvylwrbihzy66zmz3czu4es5ypxe5asex6pmu',
   'sharded below another folder': 'bafybeih3hhehoycek73ph3ix6xpwm4qcimckziespbusaz6rdfn7lo3tua',
   'folder at the border of a HAMT': 'bafybeidwkp2yj4bj6g2jr7cqxsp35chk2wapz2slzi4hmlsuyaiqe4hey4',
   'folder below the border of a HAMT': 'bafybeialx6l7erjs6owgl4xvrdca66cetwaboap77zdfd254trkuyq57me',
-  'folder above the border of a HAMT': 'bafybeidfyp7prfgzg2onefpxktmnub5ql3k2crrusvzzqj2cwqgbkplllu',
+  'folder above the border of a HAMT': 'bafybeidfyp7prfgzg2onefpxktmnub5ql3k2crrusvzzqj2cwqgbkplllu'
 }
 
 const { signal } = new AbortController()
@@ -70,7 +70,11 @@ describe.skipIf(!hasIpfs)('gives the CIDs that the installed ipfs gives', { time
       const cid = await importTree(tree)
       const hidden = tree.hidden === true ? ['-H'] : []
       const args = ['add', '-r', '--only-hash', '--cid-version=1', '-Q', ...hidden, join(dir, tree.at ?? '')]
-      expect(cid).toBe(execFileSync(ipfs, args, { env, stdio: ['ignore', 'pipe', 'ignore'] }).toString().trim())
+      expect(cid).toBe(
+        execFileSync(ipfs, args, { env, stdio: ['ignore', 'pipe', 'ignore'] })
+          .toString()
+          .trim()
+      )
     } finally {
       await rm(repo, { recursive: true, force: true })
     }
@@ -79,13 +83,18 @@ describe.skipIf(!hasIpfs)('gives the CIDs that the installed ipfs gives', { time
 
 describe('what cannot be imported is named', () => {
   test('a path that does not exist', async () => {
-    await expect(importPath(join(dir, 'absent'), { hidden: false, signal }, nowhere)).rejects.toMatchObject({ code: 'not-found', message: `${join(dir, 'absent')} does not exist` })
+    await expect(importPath(join(dir, 'absent'), { hidden: false, signal }, nowhere)).rejects.toMatchObject({
+      code: 'not-found',
+      message: `${join(dir, 'absent')} does not exist`
+    })
   })
 
   test.skipIf(process.getuid?.() === 0)('a file that must not be read', async () => {
     await writeFile(join(dir, 'secret'), 'x')
     await chmod(join(dir, 'secret'), 0)
-    await expect(importPath(dir, { hidden: false, signal }, nowhere)).rejects.toThrow(`cannot read ${join(dir, 'secret')}: permission denied`)
+    await expect(importPath(dir, { hidden: false, signal }, nowhere)).rejects.toThrow(
+      `cannot read ${join(dir, 'secret')}: permission denied`
+    )
   })
 
   test('a pipe', async () => {
@@ -103,7 +112,11 @@ describe('what cannot be imported is named', () => {
   test('an abort ends it with its reason', async () => {
     await writeFile(join(dir, 'big'), bytesOf('big', 3_000_000))
     const controller = new AbortController()
-    const importing = importPath(dir, { hidden: false, signal: controller.signal, onProgress: () => controller.abort(new Error('stop')) }, nowhere)
+    const importing = importPath(
+      dir,
+      { hidden: false, signal: controller.signal, onProgress: () => controller.abort(new Error('stop')) },
+      nowhere
+    )
     await expect(importing).rejects.toThrow('stop')
   })
 })

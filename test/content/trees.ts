@@ -36,9 +36,12 @@ export const TREES: readonly Tree[] = [
     make: async (dir) => {
       await fill(dir, { 'a/b/c/deep.txt': 'deep', 'a/x': 'x', 'z.bin': bytesOf('z', 600_000), 'a/b/dup': 'x' })
       await mkdir(join(dir, 'a/empty'))
-    },
+    }
   },
-  { name: 'unicode names', make: (dir) => fill(dir, { 'größe.txt': '1', '日本/語': '2', '🎉': '3', 'e\u0301': '4', 'é': '5', ' sp ace ': '6', 'a%2Fb': '7' }) },
+  {
+    name: 'unicode names',
+    make: (dir) => fill(dir, { 'größe.txt': '1', '日本/語': '2', '🎉': '3', 'e\u0301': '4', é: '5', ' sp ace ': '6', 'a%2Fb': '7' })
+  },
   { name: 'hidden left out', make: hiddenTree },
   { name: 'hidden taken', make: hiddenTree, hidden: true },
   { name: 'hidden folder named itself', make: hiddenTree, at: '.d' },
@@ -51,7 +54,7 @@ export const TREES: readonly Tree[] = [
       await symlink('nowhere/at/all', join(dir, 'dangling'))
       await symlink('/absolute/größe', join(dir, 'absolute'))
       await symlink('.', join(dir, 'real/loop'))
-    },
+    }
   },
   { name: 'a link itself', make: (dir) => symlink('target', join(dir, 'l')), at: 'l' },
   { name: '5,000 long names', make: (dir) => manyFiles(dir, 5_000, 60) },
@@ -60,7 +63,7 @@ export const TREES: readonly Tree[] = [
   // name + CID (36 bytes) each: 262,144 = 2,048 × 128, so these are at, just below and just above the border.
   { name: 'folder at the border of a HAMT', make: (dir) => manyFiles(dir, 2_048, 92) },
   { name: 'folder below the border of a HAMT', make: (dir) => manyFiles(dir, 2_047, 92) },
-  { name: 'folder above the border of a HAMT', make: (dir) => manyFiles(dir, 2_049, 92) },
+  { name: 'folder above the border of a HAMT', make: (dir) => manyFiles(dir, 2_049, 92) }
 ]
 
 async function hiddenTree(dir: string): Promise<void> {

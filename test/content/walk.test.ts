@@ -21,7 +21,7 @@ test('a walk visits several at a time and never more than its width', async () =
       await new Promise((resolve) => setImmediate(resolve))
       now -= 1
       return links
-    },
+    }
   })
   expect(most).toBe(7)
   expect(visits).toBe(151)

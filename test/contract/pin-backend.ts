@@ -58,7 +58,7 @@ export function describePinBackend(name: string, make: () => Promise<PinBackendH
     }
     async function expectHeld(blocks: readonly TestBlock[], held: boolean): Promise<void> {
       if (harness.hasBlock === undefined) return
-      const there = await Promise.all(blocks.map(({ cid }) => harness.hasBlock?.(cid)))
+      const there = await Promise.all(blocks.map(async ({ cid }) => harness.hasBlock?.(cid)))
       expect(there).toEqual(blocks.map(() => held))
     }
 
@@ -157,7 +157,7 @@ export function describePinBackend(name: string, make: () => Promise<PinBackendH
         signal: controller.signal,
         onProgress: ({ blocks: count }) => {
           if (count >= 10) controller.abort(reason)
-        },
+        }
       })
       await expect(pinning).rejects.toBe(reason)
       expect(await list()).toEqual([])
@@ -324,7 +324,12 @@ export function describePinBackend(name: string, make: () => Promise<PinBackendH
 
     test('an unknown hash is an error and no pin', async () => {
       const { digest } = await sha256.digest(new Uint8Array(1))
-      const odd = CID.createV1(raw.code, { code: 0xb201, digest: digest.slice(), size: 32, bytes: Uint8Array.from([0x81, 0xe4, 0x02, 32, ...digest]) })
+      const odd = CID.createV1(raw.code, {
+        code: 0xb201,
+        digest: digest.slice(),
+        size: 32,
+        bytes: Uint8Array.from([0x81, 0xe4, 0x02, 32, ...digest])
+      })
       await expect(pin(odd, { signal: AbortSignal.timeout(5_000) })).rejects.toBeDefined()
       expect(await list()).toEqual([])
     })

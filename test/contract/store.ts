@@ -131,6 +131,16 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
         seen.push(store.next('ack'))
         expect(seen).toEqual([...new Set(seen)].toSorted((a, b) => a - b))
       })
+
+      test('nor what a long transaction that was undone reserved anew', () => {
+        let last = store.next('ack')
+        const undone = (): void => {
+          for (let i = 0; i < 2_500; i++) last = store.next('ack')
+          throw new Error('on purpose')
+        }
+        expect(() => store.transaction(undone)).toThrow('on purpose')
+        expect(store.next('ack')).toBeGreaterThan(last)
+      })
     })
 
     test('standings are kept, the last word of each author', () => {

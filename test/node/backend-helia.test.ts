@@ -18,7 +18,7 @@ async function makeHarness(): Promise<PinBackendHarness> {
     after(ms, fn) {
       const timer = setTimeout(fn, ms)
       return () => clearTimeout(timer)
-    },
+    }
   }
   const libp2p = await makeHost()
   const peers: PinPeer[] = []
@@ -52,7 +52,7 @@ async function makeHarness(): Promise<PinBackendHarness> {
       await libp2p.stop()
       await Promise.all(peers.map((peer) => peer.stop()))
       await rm(dir, { recursive: true, force: true })
-    },
+    }
   }
 }
 

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PinOperation, UnpinOperation, UpdateOperation } from '../../src/protocol/command.ts'
 import type { Signer } from '../../src/protocol/signature.ts'
+import { openStandings } from '../../src/node/standings.ts'
 import { author, cidOf, command, grantOf } from '../support/author.ts'
 import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
 
@@ -183,4 +184,17 @@ test('two updates that point at each other end', async () => {
   core.done(keyX)
   expect(core.store.pin(keyX)).toBeDefined()
   expect(core.store.holds(keyY)).toEqual([])
+})
+
+test('a void outlasts its @revoked line and a restart, until the key is granted again', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice)])
+  await say(core, alice, pin())
+  core.done(keyX)
+  await core.authorise([], [alice.author])
+  await core.authorise([])
+  expect(core.settler.view(keyX, core.clock.now())).toEqual([])
+  expect(openStandings(core.store).get(alice.author)).toMatchObject({ voided: true })
+  await core.authorise([grantOf(alice)])
+  expect(core.settler.view(keyX, core.clock.now())).toMatchObject([{ want: 'pin', state: { status: 'pinned' } }])
 })

@@ -93,7 +93,7 @@ test('the journal keeps the bytes of a block until it is settled or forgotten', 
   await index.expect('b', 1, 5, Uint8Array.of(2))
   expect(index.journaled(0, 10).map(({ key, content }) => [key, ...content])).toEqual([
     ['a', 1],
-    ['b', 2],
+    ['b', 2]
   ])
   await index.settle([index.lastJournaled()])
   await index.forget(index.free(5, 10).map(({ id }) => id))

@@ -35,7 +35,7 @@ export async function makeContentHome(options: { capacity?: number } = {}): Prom
     after(ms, fn) {
       const timer = setTimeout(fn, ms)
       return () => clearTimeout(timer)
-    },
+    }
   }
   const libp2p = await makeHost()
   const peer = await makePinPeer()
@@ -59,7 +59,10 @@ export async function makeContentHome(options: { capacity?: number } = {}): Prom
     advance(ms) {
       ahead += ms
     },
-    files: async () => (await readdir(join(dir, 'blocks'), { recursive: true, withFileTypes: true })).filter((entry) => entry.isFile()).map(({ name }) => name),
+    files: async () =>
+      (await readdir(join(dir, 'blocks'), { recursive: true, withFileTypes: true }))
+        .filter((entry) => entry.isFile())
+        .map(({ name }) => name),
     async stop() {
       await running?.content.stop()
       running?.index.close()
@@ -73,7 +76,7 @@ export async function makeContentHome(options: { capacity?: number } = {}): Prom
       await peer.stop()
       await libp2p.stop()
       await rm(dir, { recursive: true, force: true })
-    },
+    }
   }
   return home
 }

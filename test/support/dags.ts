@@ -20,7 +20,7 @@ export async function leaf(text: string | Uint8Array): Promise<TestBlock> {
 export async function node(text: string, children: readonly TestBlock[]): Promise<TestBlock> {
   const bytes = dagPb.encode({
     Data: new TextEncoder().encode(text),
-    Links: children.map(({ cid, bytes: { byteLength } }) => ({ Hash: cid, Name: '', Tsize: byteLength })),
+    Links: children.map(({ cid, bytes: { byteLength } }) => ({ Hash: cid, Name: '', Tsize: byteLength }))
   })
   return { cid: CID.createV1(dagPb.code, await sha256.digest(bytes)), bytes }
 }

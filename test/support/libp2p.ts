@@ -14,6 +14,6 @@ export async function makeHost(options: { listen?: boolean } = {}): Promise<Libp
     connectionEncrypters: [noise()],
     streamMuxers: [yamux()],
     services: { identify: identify(), ping: ping() },
-    connectionMonitor: { enabled: false },
+    connectionMonitor: { enabled: false }
   })
 }

@@ -33,6 +33,6 @@ export async function makePinPeer(): Promise<PinPeer> {
       await exchange.stop()
       await libp2p.stop()
       await rm(dir, { recursive: true, force: true })
-    },
+    }
   }
 }

@@ -49,7 +49,10 @@ export function createHeliaBackend(options: HeliaBackendOptions, ports: { readon
       if (running !== undefined) return
       const index = openBlockIndex(join(options.dir, 'blocks.db'))
       const { capacity } = options
-      const made = createContent({ dir: join(options.dir, 'blocks'), ...(capacity === undefined ? {} : { capacity }) }, { libp2p, index, clock })
+      const made = createContent(
+        { dir: join(options.dir, 'blocks'), ...(capacity === undefined ? {} : { capacity }) },
+        { libp2p, index, clock }
+      )
       try {
         await made.start()
       } catch (err) {
@@ -108,7 +111,7 @@ export function createHeliaBackend(options: HeliaBackendOptions, ports: { readon
     async peer() {
       const addresses = libp2p.getMultiaddrs().map((address) => address.toString().replace(/\/p2p\/[^/]+$/, ''))
       return { peer: libp2p.peerId.toString(), addresses }
-    },
+    }
   }
 }
 
