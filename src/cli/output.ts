@@ -1,6 +1,4 @@
 /** Where words go: results to stdout, progress and advice to stderr, or one JSON object a line with `--json`. */
-import { stripVTControlCharacters } from 'node:util'
-
 /** The streams a command writes to. */
 export interface Streams {
   readonly stdout: NodeJS.WriteStream
@@ -24,6 +22,17 @@ export interface Output {
   dim(text: string): string
 }
 
+const STYLES = /\u001b\[[012]m/g
+
+/** The text with control characters shown as `\\x1b`; line ends and our own styles stay. */
+function harmless(text: string): string {
+  const escape = (part: string): string =>
+    // oxlint-disable-next-line no-control-regex
+    part.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+  const styles = text.match(STYLES) ?? []
+  return text.split(STYLES).map((part, i) => escape(part) + (styles[i] ?? '')).join('')
+}
+
 /** Makes an output. Colour and live lines need a terminal on stderr and no `NO_COLOR` or `TERM=dumb`. */
 export function createOutput(json: boolean, streams: Streams, env: NodeJS.ProcessEnv): Output {
   const { stdout, stderr } = streams
@@ -34,6 +43,8 @@ export function createOutput(json: boolean, streams: Streams, env: NodeJS.Proces
     if (shown > 0) stderr.write(`\u001b[${shown}A\u001b[J`)
     shown = 0
   }
+  // Names, versions and addresses come from strangers: none of them may steer the terminal.
+  const write = (stream: NodeJS.WriteStream, text: string): void => void stream.write(`${harmless(text)}\n`)
   const style = (code: string, text: string): string => (hasColour ? `\u001b[${code}m${text}\u001b[0m` : text)
   return {
     json,
@@ -43,18 +54,18 @@ export function createOutput(json: boolean, streams: Streams, env: NodeJS.Proces
     result(text) {
       if (json) return
       clear()
-      stdout.write(`${text}\n`)
+      write(stdout, text)
     },
     note(text) {
       if (json) return
       clear()
-      stderr.write(`${text}\n`)
+      write(stderr, text)
     },
     live(lines) {
       if (json || !isTerminal) return
       clear()
       const width = (stderr.columns ?? 80) - 1
-      const fitting = lines.slice(0, Math.max(1, (stderr.rows ?? 24) - 2)).map((line) => stripVTControlCharacters(line).slice(0, width))
+      const fitting = lines.slice(0, Math.max(1, (stderr.rows ?? 24) - 2)).map((line) => harmless(line).slice(0, width))
       stderr.write(fitting.map((line) => `${line}\n`).join(''))
       shown = fitting.length
     },

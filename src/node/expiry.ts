@@ -6,6 +6,9 @@ import type { Store } from './store.ts'
 /** Timers of JavaScript end at 2^31 ms; looking once an hour costs nothing. */
 const LOOK_MS = 3_600_000
 
+/** CIDs settled in one transaction: bounds how long others wait for the store. */
+const BATCH = 500
+
 /** The watcher of expiries. */
 export interface Expiry {
   start(): void
@@ -29,9 +32,9 @@ export function createExpiry(ports: {
     const now = clock.now()
     const due = store.expiring(lookedAt, now)
     lookedAt = now
-    if (due.length > 0) {
+    for (let at = 0; at < due.length; at += BATCH) {
       const changes = noChanges()
-      store.transaction(() => due.forEach((cid) => settler.settle(cid, now, changes)))
+      store.transaction(() => due.slice(at, at + BATCH).forEach((cid) => settler.settle(cid, now, changes)))
       ports.onChanges(changes)
     }
     schedule()

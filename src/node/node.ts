@@ -220,7 +220,11 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       undo.defer(() => bus.stop())
       undo.defer(() => refusals.stop())
       undo.defer(() => acks.stop())
-      undo.defer(() => intake.stop())
+      undo.defer(() => {
+        intake.stop()
+        const counts = Object.entries(intake.counts()).map(([judgement, n]) => `${judgement} ${n}`)
+        log.info(`commands heard: ${counts.join(', ') || 'none'}`)
+      })
       await links.start()
       undo.defer(() => links.stop())
       await announcer.start()

@@ -5,7 +5,7 @@ import type { Author } from '../protocol/ssh-key.ts'
 
 /** The port. Bounded: beyond what `limits.ts` says the oldest commands are forgotten, with their receipts. */
 export interface Ledger {
-  /** A time above all that was signed here or `seen`; no two calls give the same, in whichever process. */
+  /** A time above all that was signed here, and above `seen` unless that is further ahead than any node accepts; never the same twice, in whichever process. */
   tick(now: number, seen: Hlc | undefined): Hlc
   record(command: SentCommand): void
   /** Commands of an author that no node has accepted, oldest first, at most `limit`. */

@@ -91,7 +91,6 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   const words = createWords(network, { presence, ledger })
   const survey = createSurvey(network, { host, presence, ledger, census, knownNodes })
   bus.handle('acks', ({ bytes }) => words.judge(bytes))
-  bus.handle('commands', () => 'ignore')
 
   let connected: Promise<Reached> | undefined
   let hostStarted: Promise<void> | undefined

@@ -4,8 +4,8 @@ import type { Bus } from '../network/bus.ts'
 import type { OperationState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { encodeCommand, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
-import { commandId, sealEnvelope } from '../protocol/envelope.ts'
+import { decodeCommand, encodeCommand, type Command, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
+import { sealEnvelope, type Envelope } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
 import type { SentCommand } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
@@ -13,6 +13,7 @@ import type { NodeId } from '../protocol/ssh-key.ts'
 import { createBell } from './bell.ts'
 import { bundle } from './bundle.ts'
 import type { SenderCensus } from './census.ts'
+import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
 import { createTracker, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
 import type { AckEvent, Op, SendEvent, SendOptions } from './types.ts'
@@ -98,19 +99,29 @@ async function sign(network: string, items: readonly Item[], options: SendOption
   const commands: SentCommand[] = []
   for (const operations of bundle(items.map(({ operation }) => operation))) {
     const time = ledger.tick(clock.now(), ports.newest())
-    const { payload, bytes } = await sealEnvelope('command', encodeCommand({ network, pinset, time, operations }, signer.blob), signer)
+    const envelope = await sealEnvelope('command', encodeCommand({ network, pinset, time, operations }, signer.blob), signer)
+    const { id } = readBack(envelope, network)
     commands.push({
-      id: commandId(payload),
+      id,
       network,
       author: signer.author,
       pinset,
       time,
-      envelope: bytes,
+      envelope: envelope.bytes,
       operations: operations.map(({ op, cid }) => ({ op, cid: cidKey(cid) }))
     })
   }
   for (const command of commands) ledger.record(command)
   return commands
+}
+
+/** A command that nodes would reject never leaves: a name that is too long, text that is no Unicode. */
+function readBack(envelope: Envelope, network: string): Command {
+  try {
+    return decodeCommand(envelope, network)
+  } catch (err) {
+    throw new SenderError('usage', `no node would take this command: ${err instanceof Error ? err.message : String(err)}`, { cause: err })
+  }
 }
 
 /** Offers again, ever more rarely, each command for which a node that it should reach has not spoken. */

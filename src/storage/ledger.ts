@@ -1,5 +1,5 @@
 import type { SQLOutputValue } from 'node:sqlite'
-import { LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS, MAX_TRACKED_NODES } from '../protocol/limits.ts'
+import { LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS, MAX_AHEAD_MS, MAX_TRACKED_NODES } from '../protocol/limits.ts'
 import { laterHlc, tick, type Hlc } from '../protocol/order.ts'
 import type { Answered, PinnedRow, Receipt, SentCommand } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
@@ -41,8 +41,10 @@ export function openLedger(file: string) {
 
   return {
     tick(now: number, seen: Hlc | undefined): Hlc {
+      // A stranger may claim to have seen any time; nodes refuse what is further ahead than this, and so must we.
+      const sound = seen !== undefined && seen.ms <= now + MAX_AHEAD_MS ? seen : undefined
       return inTransaction(db, () => {
-        const time = tick(laterHlc(readClock.get() as unknown as Hlc, seen), now)
+        const time = tick(laterHlc(readClock.get() as unknown as Hlc, sound), now)
         writeClock.run(time.ms, time.counter)
         return time
       })

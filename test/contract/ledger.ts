@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { MAX_TRACKED_NODES } from '../../src/protocol/limits.ts'
+import { MAX_AHEAD_MS, MAX_TRACKED_NODES } from '../../src/protocol/limits.ts'
 import type { SentCommand } from '../../src/protocol/records.ts'
 import type { Ledger } from '../../src/sender/ledger.ts'
 
@@ -44,6 +44,13 @@ export function describeLedger(name: string, open: OpenLedger): void {
         { ms: 9_000, counter: 5 }
       ])
       expect(a.tick(9_001, undefined)).toEqual({ ms: 9_001, counter: 0 })
+    })
+
+    test('believes nobody who claims to have seen the far future', () => {
+      const ledger = ledgerAt('future')
+      expect(ledger.tick(1_000, { ms: Number.MAX_SAFE_INTEGER, counter: 0xffff_ffff })).toEqual({ ms: 1_000, counter: 0 })
+      expect(ledger.tick(1_000, { ms: 1_000 + MAX_AHEAD_MS + 1, counter: 0 })).toEqual({ ms: 1_000, counter: 1 })
+      expect(ledger.tick(1_000, { ms: 1_000 + MAX_AHEAD_MS, counter: 0 })).toEqual({ ms: 1_000 + MAX_AHEAD_MS, counter: 1 })
     })
 
     test('knows what no node accepted, oldest first, by network and author', () => {
