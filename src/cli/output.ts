@@ -1,4 +1,5 @@
 /** Where words go: results to stdout, progress and advice to stderr, or one JSON object a line with `--json`. */
+
 /** The streams a command writes to. */
 export interface Streams {
   readonly stdout: NodeJS.WriteStream

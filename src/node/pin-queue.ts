@@ -48,6 +48,9 @@ export interface PinQueue {
   paused(): string | undefined
 }
 
+/** Jobs read from the store at a time. */
+const READ_AHEAD = 256
+
 interface Run {
   readonly job: Job
   readonly abort: AbortController
@@ -67,6 +70,8 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   const { store, settler, backend, clock, log } = ports
   const running = new Map<string, Run>()
   let outcomes: Outcome[] = []
+  let ready: Job[] = []
+  let isRead = false
   let started = false
   let down: string | undefined
   let cancelTimer = (): void => {}
@@ -77,14 +82,35 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
     cancelTimer()
     if (!started || down !== undefined) return
     const now = clock.now()
-    const free = backend.concurrency - running.size
-    if (free > 0) {
-      const due = store.dueJobs(now, backend.concurrency + running.size + outcomes.length)
-      const pending = new Set(outcomes.map(({ job }) => job.cid))
-      for (const job of due.filter(({ cid }) => !running.has(cid) && !pending.has(cid)).slice(0, free)) launch(job)
+    while (running.size < backend.concurrency) {
+      const job = nextReady(now)
+      if (job === undefined) break
+      launch(job)
     }
     const next = store.nextDue()
-    if (next !== undefined && next > now) cancelTimer = clock.after(next - now, fill)
+    if (next !== undefined && next > now) cancelTimer = clock.after(next - now, look)
+  }
+
+  /** Reads the jobs anew, then fills. */
+  const look = (): void => {
+    ready = []
+    isRead = false
+    fill()
+  }
+
+  /** The next job that is due and not under way. The rows are read many at a time, and again when there may be others. */
+  const nextReady = (now: number): Job | undefined => {
+    for (;;) {
+      if (ready.length === 0) {
+        if (isRead) return undefined
+        const busy = new Set([...running.keys(), ...outcomes.map(({ job }) => job.cid)])
+        ready = store.dueJobs(now, READ_AHEAD + busy.size).filter(({ cid }) => !busy.has(cid))
+        isRead = ready.length === 0
+        if (isRead) return undefined
+      }
+      const job = ready.shift() as Job
+      if (!running.has(job.cid) && store.job(job.cid)?.id === job.id) return job
+    }
   }
 
   const launch = (job: Job): void => {
@@ -123,7 +149,9 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
     } finally {
       cancelStall()
       running.delete(job.cid)
-      fill()
+      // What was given up has its row, or another in its place, that was passed over while it ran.
+      if (abort.signal.aborted) look()
+      else fill()
     }
   }
 
@@ -152,7 +180,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       // A full disk or a lock: the jobs are still rows, and repeating them is harmless.
       log.warn(`cannot write what was done, will do it again: ${err instanceof Error ? err.message : String(err)}`)
       cancelTimer()
-      cancelTimer = clock.after(retryMs, fill)
+      cancelTimer = clock.after(retryMs, look)
       return
     }
     ports.onChanges(changes)
@@ -186,7 +214,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       }
       down = undefined
       log.info('the backend answers again')
-      fill()
+      look()
     }
     cancelAsking = clock.after(healthMs, () => void ask())
   }
@@ -194,7 +222,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   return {
     start() {
       started = true
-      fill()
+      look()
     },
     async stop() {
       started = false
@@ -206,11 +234,13 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       commit()
     },
     changed(cids) {
+      let isChanged = false
       for (const cid of cids) {
         const run = running.get(cid)
         if (run !== undefined && store.job(cid)?.id !== run.job.id) run.abort.abort(new DOMException('replaced', 'AbortError'))
+        isChanged = true
       }
-      fill()
+      if (isChanged) look()
     },
     progress: (cid) => running.get(cid)?.bytes,
     paused: () => down

@@ -15,7 +15,7 @@ import { bundle } from './bundle.ts'
 import type { SenderCensus } from './census.ts'
 import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
-import { createTracker, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
+import { createTracker, isSame, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
 import type { AckEvent, Op, SendEvent, SendOptions } from './types.ts'
 
 /** The first wait before a command that is not answered is offered again; doubles up to the most. Milliseconds. */
@@ -57,11 +57,12 @@ export async function* send(network: string, items: readonly Item[], options: Se
     )
   )
   const bell = createBell()
-  let movedAt = clock.now()
+  const changed = new Set<number>(tracker.cids.keys())
   const hear = (event: TrackerEvent): void => {
-    const next = track(tracker, event)
-    if (next === tracker) return
+    const { tracker: next, positions } = track(tracker, event)
     tracker = next
+    if (positions.length === 0) return
+    for (const position of positions) changed.add(position)
     bell.ring()
   }
   const stopListening = ports.onWord(hear)
@@ -76,16 +77,26 @@ export async function* send(network: string, items: readonly Item[], options: Se
       yield { event: 'sent', command: id, cids: operations.length, nodes }
     }
     const told = new Map<string, Told>()
+    const tallies: Tally[] = []
+    const open = new Set<number>(tracker.cids.keys())
+    let movedAt = clock.now()
     for (;;) {
-      const tallies = tally(tracker, census)
-      if (yield* news(tallies, tracker, told, census)) movedAt = clock.now()
-      const isOver = clock.now() - movedAt >= timeout
-      if (isOver || isSettled(tallies, tracker, options)) return yield* finish(tallies, options.detach === true)
+      // More may come while what is known is told.
+      const batch = [...changed]
+      changed.clear()
+      for (const position of batch) {
+        const now = (tallies[position] = tally(tracker, position, census))
+        if (isSettled(now, options)) open.delete(position)
+        else open.add(position)
+        if (yield* news(now, position, tracker, told, census)) movedAt = clock.now()
+      }
+      if ((open.size === 0 && changed.size === 0) || clock.now() - movedAt >= timeout) break
       const cancel = clock.after(Math.max(1, movedAt + timeout - clock.now()), () => bell.ring())
       await bell.rung()
       cancel()
       options.signal?.throwIfAborted()
     }
+    return yield* finish(tallies, options.detach === true)
   } finally {
     options.signal?.removeEventListener('abort', onAbort)
     stopListening()
@@ -131,7 +142,7 @@ function resendLoop(commands: readonly SentCommand[], current: () => Tracker, he
   let wait = RESEND_FIRST_MS
   let cancel = (): void => {}
   const again = (): void => {
-    const silent = commands.filter(({ id }) => (current().heard.get(id)?.size ?? 0) < census.all())
+    const silent = commands.filter(({ id }) => (current().commands.get(id)?.heard.size ?? 0) < census.all())
     ports.askAgain(commands.map(({ id }) => id))
     for (const { id, envelope } of silent) {
       bus.publish('commands', envelope, { signal: ended.signal }).then(
@@ -149,34 +160,34 @@ function resendLoop(commands: readonly SentCommand[], current: () => Tracker, he
   }
 }
 
-function isSettled(tallies: readonly Tally[], tracker: Tracker, options: SendOptions): boolean {
-  if (options.detach === true) {
-    const answered = tracker.cids.every(({ command }) => (tracker.heard.get(command)?.size ?? 0) > 0)
-    if (answered && tallies.every(({ states, hopeless }) => hopeless || [...states.values()].some(({ status }) => status !== 'refused'))) return true
-  }
-  return tallies.every(({ replicas, wanted, hopeless }) => replicas >= wanted || hopeless)
+function isSettled({ replicas, wanted, hopeless, states }: Tally, { detach }: SendOptions): boolean {
+  if (replicas >= wanted || hopeless) return true
+  return detach === true && [...states.values()].some(({ status }) => status !== 'refused')
 }
 
 /** What was told last of a node and a CID, and the furthest it had come. */
 interface Told {
-  readonly text: string
+  readonly state: OperationState
   readonly advance: number
 }
 
-/** Tells what changed; true when something came further than it ever was, which is what time-outs count from. */
-function* news(tallies: readonly Tally[], tracker: Tracker, told: Map<string, Told>, census: SenderCensus): Generator<AckEvent, boolean> {
+/** Tells what changed of a CID; true when it came further than it ever was on a node, which is what time-outs count from. */
+function* news(
+  { cid, op, states }: Tally,
+  position: number,
+  tracker: Tracker,
+  told: Map<string, Told>,
+  census: SenderCensus
+): Generator<AckEvent, boolean> {
   let moved = false
-  for (const [position, { cid, op, states }] of tallies.entries()) {
-    for (const [node, state] of states) {
-      const name = `${position} ${node}`
-      const text = JSON.stringify(state)
-      const before = told.get(name)
-      if (before?.text === text) continue
-      const advance = Math.max(before?.advance ?? -1, advanceOf(state))
-      moved ||= advance > (before?.advance ?? -1)
-      told.set(name, { text, advance })
-      yield ackEvent(cid, op, tracker.cids[position]?.command as string, node, state, census.trusted(node))
-    }
+  for (const [node, state] of states) {
+    const name = `${position} ${node}`
+    const before = told.get(name)
+    if (isSame(before?.state, state)) continue
+    const advance = Math.max(before?.advance ?? -1, advanceOf(state))
+    moved ||= advance > (before?.advance ?? -1)
+    told.set(name, { state, advance })
+    yield ackEvent(cid, op, tracker.cids[position]?.command as string, node, state, census.trusted(node))
   }
   return moved
 }

@@ -30,13 +30,17 @@ interface NodeView {
   readonly states: readonly OperationState[]
 }
 
+interface CommandView {
+  /** Positions of its CIDs in the send, by index. */
+  readonly positions: readonly number[]
+  readonly delivered: ReadonlySet<NodeId>
+  readonly heard: ReadonlyMap<NodeId, NodeView>
+}
+
 /** All that is known of a send. Never changed in place. */
 export interface Tracker {
   readonly cids: readonly TrackedCid[]
-  /** Command → nodes it was handed to. */
-  readonly delivered: ReadonlyMap<CommandId, ReadonlySet<NodeId>>
-  /** Command → node → its newest word. */
-  readonly heard: ReadonlyMap<CommandId, ReadonlyMap<NodeId, NodeView>>
+  readonly commands: ReadonlyMap<CommandId, CommandView>
 }
 
 /** Which nodes count, and which of them share a backend. */
@@ -62,46 +66,67 @@ export interface Tally {
 
 /** A send of which nothing is known yet. */
 export function createTracker(cids: readonly TrackedCid[]): Tracker {
-  return { cids, delivered: new Map(), heard: new Map() }
+  const commands = new Map<CommandId, CommandView>()
+  cids.forEach(({ command, index }, position) => {
+    const positions = (commands.get(command)?.positions ?? []) as number[]
+    positions[index] = position
+    commands.set(command, { positions, delivered: new Set(), heard: new Map() })
+  })
+  return { cids, commands }
 }
 
-/** What is known after `event`; the same object when it told nothing new. */
-export function track(tracker: Tracker, event: TrackerEvent): Tracker {
-  const { command } = event
+/** What is known after an event, and the positions of the CIDs of which it told something new. */
+export interface Tracked {
+  readonly tracker: Tracker
+  readonly positions: readonly number[]
+}
+
+/** Takes an event in. */
+export function track(tracker: Tracker, event: TrackerEvent): Tracked {
+  const view = tracker.commands.get(event.command)
+  if (view === undefined) return { tracker, positions: [] }
+  const put = (next: CommandView, positions: readonly number[]): Tracked => ({
+    tracker: { ...tracker, commands: new Map(tracker.commands).set(event.command, next) },
+    positions
+  })
   if (event.type === 'delivered') {
-    const known = tracker.delivered.get(command)
-    if (known !== undefined && event.nodes.every((node) => known.has(node))) return tracker
-    return { ...tracker, delivered: new Map(tracker.delivered).set(command, new Set([...(known ?? []), ...event.nodes])) }
+    if (event.nodes.every((node) => view.delivered.has(node))) return { tracker, positions: [] }
+    return put({ ...view, delivered: new Set([...view.delivered, ...event.nodes]) }, view.positions)
   }
-  const views = tracker.heard.get(command)
-  const before = views?.get(event.node)
-  if (event.type === 'ack' && before !== undefined && before.sequence >= event.sequence) return tracker
+  const before = view.heard.get(event.node)
+  if (event.type === 'ack' && before !== undefined && before.sequence >= event.sequence) return { tracker, positions: [] }
   // A refusal over a stream has no sequence: whatever the node signs later replaces it, and it replaces nothing signed.
-  if (event.type === 'refusal' && before !== undefined) return tracker
-  const count = tracker.cids.filter((cid) => cid.command === command).length
-  if (count === 0 || (before === undefined && (views?.size ?? 0) >= MAX_TRACKED_NODES)) return tracker
-  const view: NodeView =
+  if (event.type === 'refusal' && before !== undefined) return { tracker, positions: [] }
+  if (before === undefined && view.heard.size >= MAX_TRACKED_NODES) return { tracker, positions: [] }
+  const heard: NodeView =
     event.type === 'ack'
       ? { sequence: event.sequence, states: event.states }
-      : { sequence: -1, states: Array.from({ length: count }, () => ({ status: 'refused', code: event.code })) }
-  return { ...tracker, heard: new Map(tracker.heard).set(command, new Map(views ?? []).set(event.node, view)) }
+      : { sequence: -1, states: view.positions.map(() => ({ status: 'refused', code: event.code })) }
+  const positions = view.positions.filter((_, index) => !isSame(before?.states[index], heard.states[index]))
+  return put({ ...view, heard: new Map(view.heard).set(event.node, heard) }, positions)
 }
 
-/** How each CID stands, in the order of the send. */
-export function tally(tracker: Tracker, census: Census): Tally[] {
-  return tracker.cids.map(({ cid, op, command, index, wanted }) => {
-    const states = new Map<NodeId, OperationState>()
-    const backends = new Set<string>()
-    let refusals = 0
-    for (const [node, view] of tracker.heard.get(command) ?? []) {
-      const state = view.states[index]
-      if (state === undefined) continue
-      states.set(node, state)
-      if (state.status === 'refused') refusals++
-      if (state.status === (op === 'pin' ? 'pinned' : 'unpinned') && census.counts(node)) backends.add(census.backend(node))
-    }
-    const reached = new Set([...(tracker.delivered.get(command) ?? []), ...states.keys()])
-    const hopeless = refusals > 0 && refusals === reached.size
-    return { cid, op, replicas: backends.size, wanted, states, refused: refusals > 0, hopeless }
-  })
+/** How the CID at a position of the send stands. */
+export function tally(tracker: Tracker, position: number, census: Census): Tally {
+  const { cid, op, command, index, wanted } = tracker.cids[position] as TrackedCid
+  const { heard, delivered } = tracker.commands.get(command) as CommandView
+  const states = new Map<NodeId, OperationState>()
+  const backends = new Set<string>()
+  let refusals = 0
+  for (const [node, view] of heard) {
+    const state = view.states[index]
+    if (state === undefined) continue
+    states.set(node, state)
+    if (state.status === 'refused') refusals++
+    if (state.status === (op === 'pin' ? 'pinned' : 'unpinned') && census.counts(node)) backends.add(census.backend(node))
+  }
+  const hopeless = refusals > 0 && refusals === new Set([...delivered, ...states.keys()]).size
+  return { cid, op, replicas: backends.size, wanted, states, refused: refusals > 0, hopeless }
+}
+
+/** Whether two states say the same; both are flat but for the pinsets of `unpinned`. */
+export function isSame(a: OperationState | undefined, b: OperationState | undefined): boolean {
+  if (a === b) return true
+  if (a === undefined || b === undefined || a.status !== b.status) return false
+  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest'
 import type { OperationState } from '../../src/protocol/ack.ts'
-import { createTracker, tally, track, type Census, type Tracker, type TrackerEvent } from '../../src/sender/tracker.ts'
+import { createTracker, tally, track, type Census, type Tally, type Tracker, type TrackerEvent } from '../../src/sender/tracker.ts'
 
 const everyone: Census = { counts: () => true, backend: (node) => node }
 const pinned: OperationState = { status: 'pinned', bytes: 1 }
@@ -12,11 +12,13 @@ const begun = (): Tracker =>
     { cid: 'b', op: 'pin', command: 'c1', index: 1, wanted: 2 }
   ])
 const ack = (node: string, sequence: number, ...states: OperationState[]): TrackerEvent => ({ type: 'ack', node, command: 'c1', sequence, states })
-const after = (...events: TrackerEvent[]): Tracker => events.reduce(track, begun())
+const take = (tracker: Tracker, event: TrackerEvent): Tracker => track(tracker, event).tracker
+const after = (...events: TrackerEvent[]): Tracker => events.reduce(take, begun())
+const tallies = (tracker: Tracker, census = everyone): Tally[] => tracker.cids.map((_, position) => tally(tracker, position, census))
 
 test('counts nodes that say pinned, for each CID', () => {
-  const tallies = tally(after(ack('n1', 1, pinned, { status: 'queued' }), ack('n2', 1, pinned, pinned)), everyone)
-  expect(tallies.map(({ cid, replicas, wanted }) => [cid, replicas, wanted])).toEqual([
+  const found = tallies(after(ack('n1', 1, pinned, { status: 'queued' }), ack('n2', 1, pinned, pinned)))
+  expect(found.map(({ cid, replicas, wanted }) => [cid, replicas, wanted])).toEqual([
     ['a', 2, 2],
     ['b', 1, 2]
   ])
@@ -24,37 +26,38 @@ test('counts nodes that say pinned, for each CID', () => {
 
 test('the higher sequence replaces the lower, whatever comes last; repeats change nothing', () => {
   const newest = after(ack('n1', 5, pinned, pinned))
-  expect(track(newest, ack('n1', 4, refused, refused))).toBe(newest)
-  expect(track(newest, ack('n1', 5, refused, refused))).toBe(newest)
-  expect(tally(track(newest, ack('n1', 6, refused, pinned)), everyone)[0]).toMatchObject({ replicas: 0, refused: true })
+  expect(track(newest, ack('n1', 4, refused, refused))).toEqual({ tracker: newest, positions: [] })
+  expect(track(newest, ack('n1', 5, refused, refused))).toEqual({ tracker: newest, positions: [] })
+  expect(track(newest, ack('n1', 6, refused, pinned)).positions).toEqual([0])
+  expect(tallies(take(newest, ack('n1', 6, refused, pinned)))[0]).toMatchObject({ replicas: 0, refused: true })
 })
 
 test('nodes that nobody vouched for are shown and not counted; two on one daemon are one replica', () => {
   const tracker = after(ack('n1', 1, pinned, pinned), ack('n2', 1, pinned, pinned), ack('evil', 1, pinned, pinned))
   const census: Census = { counts: (node) => node !== 'evil', backend: () => 'one daemon' }
-  const [a] = tally(tracker, census)
+  const [a] = tallies(tracker, census)
   expect(a?.replicas).toBe(1)
   expect([...(a?.states.keys() ?? [])]).toEqual(['n1', 'n2', 'evil'])
 })
 
 test('is hopeless when every node that was reached has refused, and not before', () => {
-  const sent = track(begun(), { type: 'delivered', command: 'c1', nodes: ['n1', 'n2'] })
-  expect(tally(sent, everyone)[0]).toMatchObject({ hopeless: false, refused: false })
-  const one = track(sent, ack('n1', 1, refused, pinned))
-  expect(tally(one, everyone)[0]).toMatchObject({ hopeless: false, refused: true })
-  const two = track(one, { type: 'refusal', node: 'n2', command: 'c1', code: 'unauthorised' })
-  expect(tally(two, everyone).map(({ hopeless }) => hopeless)).toEqual([true, false])
+  const sent = take(begun(), { type: 'delivered', command: 'c1', nodes: ['n1', 'n2'] })
+  expect(tallies(sent)[0]).toMatchObject({ hopeless: false, refused: false })
+  const one = take(sent, ack('n1', 1, refused, pinned))
+  expect(tallies(one)[0]).toMatchObject({ hopeless: false, refused: true })
+  const two = take(one, { type: 'refusal', node: 'n2', command: 'c1', code: 'unauthorised' })
+  expect(tallies(two).map(({ hopeless }) => hopeless)).toEqual([true, false])
 })
 
 test('a refusal over a stream never outweighs what a node signed', () => {
   const tracker = after(ack('n1', 1, pinned, pinned), { type: 'refusal', node: 'n1', command: 'c1', code: 'skew' })
-  expect(tally(tracker, everyone)[0]).toMatchObject({ replicas: 1, refused: false })
+  expect(tallies(tracker)[0]).toMatchObject({ replicas: 1, refused: false })
   const turned = after({ type: 'refusal', node: 'n1', command: 'c1', code: 'skew' }, ack('n1', 0, pinned, pinned))
-  expect(tally(turned, everyone)[0]).toMatchObject({ replicas: 1, refused: false })
+  expect(tallies(turned)[0]).toMatchObject({ replicas: 1, refused: false })
 })
 
 test('words on commands of others are not ours', () => {
   const tracker = begun()
-  expect(track(tracker, { type: 'refusal', node: 'n1', command: 'other', code: 'skew' })).toBe(tracker)
-  expect(track(tracker, { type: 'ack', node: 'n1', command: 'other', sequence: 1, states: [pinned] })).toBe(tracker)
+  expect(track(tracker, { type: 'refusal', node: 'n1', command: 'other', code: 'skew' })).toEqual({ tracker, positions: [] })
+  expect(track(tracker, { type: 'ack', node: 'n1', command: 'other', sequence: 1, states: [pinned] })).toEqual({ tracker, positions: [] })
 })
