@@ -15,6 +15,13 @@ export const GRACE_MS = 24 * 60 * 60_000
 
 const NOTHING = new Uint8Array(0)
 
+/** A block that has come. */
+interface Arrival {
+  readonly bytes: Uint8Array
+  /** Resolves when its file has its name. */
+  readonly stored: Promise<void>
+}
+
 /** What the keeper works with. */
 export interface KeeperPorts {
   readonly store: FileBlockstore
@@ -30,23 +37,34 @@ export interface KeeperPorts {
 
 /**
  * Brings single blocks here and has a root refer to them, so that at every instant a file has a row and a block that is
- * referred to has its file: first the row (to be freed one day), then the file's name, then the reference.
+ * referred to has its file: first the row (to be freed one day), then the file's name, then the reference. Of a small
+ * block the journal has the bytes in the same commit as the row, so its reference need not wait for the file.
  */
 export function createKeeper(ports: KeeperPorts) {
   const { store, index, guards, space, clock } = ports
-  const arrivals = createShared<Uint8Array>()
+  const arrivals = createShared<Arrival>()
+  const storing = new Set<Promise<void>>()
 
-  async function bring(cid: CID, key: string, signal: AbortSignal): Promise<Uint8Array> {
+  async function bring(cid: CID, key: string, signal: AbortSignal): Promise<Arrival> {
     // A caller that is aborted lets go of the block while this still gives it its name.
     const release = await guards.hold(key)
+    let stored: Promise<void> | undefined
     try {
       const bytes = await ports.fetch(cid, signal)
       await space.need(bytes.byteLength)
-      await storeBlock(cid, key, bytes)
-      ports.onStored(cid)
-      return bytes
+      stored = storeBlock(cid, key, bytes).then(() => ports.onStored(cid))
+      storing.add(stored)
+      // The journal has the bytes of a small block in the commit that names it, so a reference may be in that commit too.
+      if (bytes.byteLength > MAX_JOURNALED_BYTES) await stored
+      return { bytes, stored }
     } finally {
-      release()
+      const settled = stored ?? Promise.resolve()
+      settled
+        .catch(() => undefined)
+        .then(() => {
+          storing.delete(settled)
+          release()
+        })
     }
   }
 
@@ -75,18 +93,22 @@ export function createKeeper(ports: KeeperPorts) {
       try {
         const size = index.knows(key) ? await store.size(cid) : undefined
         const here = size === undefined ? undefined : isLeaf(cid) ? NOTHING : await store.read(cid)
-        const bytes = here ?? (await arrivals.run(key, signal, (shared) => bring(cid, key, shared)))
-        const referred = index.refer(root, key, cid.code, size ?? bytes.byteLength).catch((err: unknown) => {
+        const { bytes, stored } =
+          here === undefined ? await arrivals.run(key, signal, (shared) => bring(cid, key, shared)) : { bytes: here, stored: undefined }
+        const refer = index.refer(root, key, cid.code, size ?? bytes.byteLength).catch((err: unknown) => {
           throw diskError(err, `block ${cid}`)
         })
-        return { bytes, referred }
+        return { bytes, referred: Promise.all([refer, stored]).then(([totals]) => totals) }
       } finally {
         release()
       }
     },
 
     /** Waits until no block is on its way to the disk. */
-    idle: (): Promise<void> => arrivals.idle()
+    async idle(): Promise<void> {
+      await arrivals.idle()
+      await Promise.allSettled(storing)
+    }
   }
 }
 

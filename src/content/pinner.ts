@@ -43,7 +43,13 @@ export function createPinner(ports: PinnerPorts) {
     undropped.delete(root)
   }
 
-  async function keepAll(root: number, cid: CID, signal: AbortSignal, onProgress: (progress: Totals) => void): Promise<void> {
+  /** Has `root` refer to every block; what it gives resolves when the last block is durable. */
+  async function keepAll(
+    root: number,
+    cid: CID,
+    signal: AbortSignal,
+    onProgress: (progress: Totals) => void
+  ): Promise<{ settled: Promise<void> }> {
     const pending = new Map<string, Promise<void>>()
     let failure: unknown
     let referred = false
@@ -76,6 +82,11 @@ export function createPinner(ports: PinnerPorts) {
     }
 
     await walk(cid, { width: WALK_WIDTH, signal, visit })
+    const settled = Promise.all(pending.values()).then(() => {
+      if (failure !== undefined) throw failure
+    })
+    settled.catch(() => undefined)
+    return { settled }
   }
 
   async function pinNow(key: string, cid: CID, signal: AbortSignal): Promise<Totals> {
@@ -83,10 +94,12 @@ export function createPinner(ports: PinnerPorts) {
     if (held !== undefined) return { blocks: held.blocks, bytes: held.bytes }
     const root = index.begin(key, cid.toString())
     try {
-      await keepAll(root, cid, signal, (progress) => listeners.get(key)?.forEach((listener) => listener(progress)))
-      await index.finish(root).catch((err: unknown) => {
+      const { settled } = await keepAll(root, cid, signal, (progress) => listeners.get(key)?.forEach((listener) => listener(progress)))
+      // In the order of the calls, so the pin is in the commit of its last reference, or in a later one.
+      const finished = index.finish(root).catch((err: unknown) => {
         throw diskError(err, `the pin of ${cid}`)
       })
+      await Promise.all([settled, finished])
     } catch (err) {
       await drop(root).catch(() => undefined)
       throw err

@@ -2,7 +2,7 @@
 import { encodeAck, type OperationState } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { sealEnvelope, type CommandId, type Envelope, type Verified } from '../protocol/envelope.ts'
-import { ACK_BURST, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS } from '../protocol/limits.ts'
+import { ACK_BURST, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS, ACK_INTERVAL_PER_OPERATION_MS } from '../protocol/limits.ts'
 import type { StoredOperation } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Store } from './store.ts'
@@ -37,6 +37,7 @@ export interface AckBook {
 export function createAckBook(options: { readonly network: string }, ports: AckBookPorts): AckBook {
   const { store, signer, clock } = ports
   const due = new Set<number>()
+  const notBefore = new Map<number, number>()
   let answers: { id: CommandId; states: readonly OperationState[] }[] = []
   let tokens = ACK_BURST
   let refilledAt = clock.now()
@@ -55,24 +56,41 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
   const schedule = (): void => {
     if (timer !== undefined || stopped) return
     refill()
-    timer = clock.after(tokens >= 1 ? 0 : (1 - tokens) * interval(), flush)
+    const spaced = Math.min(...[...due].map((seq) => (notBefore.get(seq) ?? 0) - clock.now()), answers.length > 0 ? 0 : Infinity)
+    timer = clock.after(Math.max(0, spaced, (1 - tokens) * interval()), flush)
   }
 
   const flush = (): void => {
     timer = undefined
     refill()
     tokens = Math.max(0, tokens - 1)
-    const commands = [...due]
+    const now = clock.now()
+    const commands = [...due].filter((seq) => stopped || (notBefore.get(seq) ?? 0) <= now)
     const extra = answers
-    due.clear()
+    commands.forEach((seq) => due.delete(seq))
     answers = []
     sending = sending.then(async () => {
       for (const seq of commands) {
         const command = store.commandBySeq(seq)
-        if (command !== undefined) await send(command.id, statesOf(store.operations(seq)))
+        if (command === undefined) continue
+        const states = statesOf(store.operations(seq))
+        space(seq, states.length)
+        await send(command.id, states)
       }
       for (const { id, states } of extra) await send(id, states)
+      if (due.size > 0) schedule()
     })
+  }
+
+  /** A large ack costs all who relay it, so a command of many operations is spoken of more rarely. */
+  const space = (seq: number, operations: number): void => {
+    const now = clock.now()
+    notBefore.delete(seq)
+    for (const [other, at] of notBefore) {
+      if (at > now) break
+      notBefore.delete(other)
+    }
+    notBefore.set(seq, now + Math.min(ACK_INTERVAL_MAX_MS, operations * ACK_INTERVAL_PER_OPERATION_MS))
   }
 
   const statesOf = (operations: readonly StoredOperation[]): OperationState[] =>

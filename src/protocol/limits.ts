@@ -66,6 +66,9 @@ export const MAX_QUERY_CIDS = 1_000
 /** Time between two ack batches of a node, for each node that shares the topic: all nodes together speak 50 times a second. */
 export const ACK_INTERVAL_PER_NODE_MS = 20
 
+/** Time between two acks of one command, for each of its operations: one of 1,000 takes 8 KB and every node verifies it. */
+export const ACK_INTERVAL_PER_OPERATION_MS = 0.5
+
 /** A sender sees news at least this often. */
 export const ACK_INTERVAL_MAX_MS = 2_000
 

@@ -1,6 +1,15 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { inTransaction } from './open.ts'
 
+/** After a commit of no more writes than this the next goes out at once: somebody waits for it alone. */
+const FEW = 8
+
+/** The pause after a larger commit, in times of what it took: a commit blocks the event loop, and shall not take more than a fifth of it. */
+const PAUSE = 4
+
+/** The longest pause, milliseconds. */
+const MAX_PAUSE_MS = 50
+
 /** Writes in one transaction: it bounds how long one commit holds up the event loop (about 10 ms). */
 const MAX_BATCH = 1_000
 
@@ -12,14 +21,13 @@ interface Write {
 
 /**
  * Runs queued writes in the order of the calls, many in one transaction, since a durable commit costs the same for one
- * as for hundreds. The first goes out with what the event loop holds ready; while commits are dear, the pause between
- * two is as long as the last one took, so that they never take more than half of the process. `onUndone` is called when
- * a transaction was undone, before the next one begins.
+ * as for hundreds. While there are few they go out with what the event loop holds ready; while there are many a pause
+ * gathers them. `onUndone` is called when a transaction was undone, before the next one begins.
  */
 export function createGroupCommit(db: DatabaseSync, onUndone: () => void) {
   let queue: Write[] = []
   let scheduled = false
-  let cost = 0
+  let pause = 0
   let ended = 0
 
   function commit(): void {
@@ -34,7 +42,7 @@ export function createGroupCommit(db: DatabaseSync, onUndone: () => void) {
       onUndone()
     }
     ended = performance.now()
-    cost = ended - began
+    pause = batch.length <= FEW ? 0 : Math.min(MAX_PAUSE_MS, PAUSE * (ended - began))
   }
 
   function schedule(): void {
@@ -45,7 +53,7 @@ export function createGroupCommit(db: DatabaseSync, onUndone: () => void) {
       commit()
       if (queue.length > 0) schedule()
     }
-    const wait = cost - (performance.now() - ended)
+    const wait = pause - (performance.now() - ended)
     if (wait > 1) setTimeout(run, wait)
     else setImmediate(run)
   }

@@ -44,13 +44,13 @@ test('says the state of every operation, signed by the node, under a growing seq
   const bench = createBench()
   const { id, seq } = await accept(bench, 'x', 'y')
   bench.book.changed([seq])
-  bench.core.clock.advance(0)
+  bench.core.clock.advance(5)
   await vi.waitFor(() => expect(bench.said).toHaveLength(1))
   expect(bench.said[0]).toMatchObject({ node: nodeIdOf(node.blob), command: id, states: [{ status: 'queued' }, { status: 'queued' }] })
 
   bench.core.done(cidOf('y').toString(), 9)
   bench.book.changed([seq])
-  bench.core.clock.advance(0)
+  bench.core.clock.advance(5)
   await vi.waitFor(() => expect(bench.said).toHaveLength(2))
   expect(bench.said[1]?.states).toEqual([{ status: 'queued' }, { status: 'pinned', bytes: 9 }])
   expect(bench.said[1]?.sequence).toBeGreaterThan(bench.said[0]?.sequence ?? Infinity)
@@ -72,6 +72,24 @@ test('many changes make few acks: a short burst, then one an interval, which gro
   }
 })
 
+test('a command of many operations is spoken of more rarely, and its last word is said all the same', async () => {
+  const bench = createBench()
+  const texts = Array.from({ length: 1_000 }, (_, i) => `block ${i}`)
+  const { seq } = await accept(bench, ...texts)
+  for (let i = 0; i < 100; i++) {
+    bench.book.changed([seq])
+    bench.core.clock.advance(10)
+    await Promise.resolve()
+  }
+  expect(bench.said.length).toBeLessThanOrEqual(3)
+  bench.core.done(cidOf('block 0').toString(), 5)
+  bench.book.changed([seq])
+  await vi.waitFor(() => {
+    bench.core.clock.advance(100)
+    expect(bench.said.at(-1)?.states[0]).toEqual({ status: 'pinned', bytes: 5 })
+  })
+})
+
 test('tells how far a running pin is', async () => {
   const bench = createBench({ progress: () => 123 })
   const { id } = await accept(bench, 'x')
@@ -83,7 +101,7 @@ test('tells how far a running pin is', async () => {
 test('answers what was not stored', async () => {
   const bench = createBench()
   bench.book.answer('ab'.repeat(32), [{ status: 'refused', code: 'pinset' }])
-  bench.core.clock.advance(0)
+  bench.core.clock.advance(5)
   await vi.waitFor(() => expect(bench.said).toHaveLength(1))
   expect(bench.said[0]).toMatchObject({ command: 'ab'.repeat(32), states: [{ status: 'refused', code: 'pinset' }] })
 })
