@@ -1,9 +1,12 @@
-/** One small CID, from a warm sender to three embedded nodes: time to the third signed "pinned". */
+/** One small CID at a time, from a warm sender to three embedded nodes: time to the third signed "pinned". */
+import { setTimeout as wait } from 'node:timers/promises'
 import type { Figure } from './support/figure.ts'
 import { createStage, median } from './support/stage.ts'
 
 const ROUNDS = 60
 const WARM_UP = 10
+/** As a person or a build job sends, not as fast as the last one ends. */
+const PAUSE_MS = 100
 
 /** Runs it. */
 export async function latency(): Promise<Figure[]> {
@@ -13,6 +16,7 @@ export async function latency(): Promise<Figure[]> {
   const times: number[] = []
   const accepted: number[] = []
   for (const cid of cids) {
+    await wait(PAUSE_MS)
     const begun = performance.now()
     let first: number | undefined
     for await (const event of sender.pin([cid], { wait: 3 })) {

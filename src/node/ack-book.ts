@@ -2,7 +2,7 @@
 import { encodeAck, type OperationState } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { sealEnvelope, type CommandId, type Envelope, type Verified } from '../protocol/envelope.ts'
-import { ACK_BURST, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS, ACK_INTERVAL_PER_OPERATION_MS } from '../protocol/limits.ts'
+import { ACK_BURST, ACK_GATHER_MS, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS, ACK_INTERVAL_PER_OPERATION_MS } from '../protocol/limits.ts'
 import type { StoredOperation } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Store } from './store.ts'
@@ -41,7 +41,7 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
   let answers: { id: CommandId; states: readonly OperationState[] }[] = []
   let tokens = ACK_BURST
   let refilledAt = clock.now()
-  let timer: (() => void) | undefined
+  let timer: { readonly at: number; readonly cancel: () => void } | undefined
   let sending = Promise.resolve()
   let stopped = false
 
@@ -53,11 +53,16 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
     refilledAt = now
   }
 
-  const schedule = (): void => {
-    if (timer !== undefined || stopped) return
+  /** Sets the timer for what is due, or brings it forward. */
+  const schedule = (gather: number): void => {
+    if (stopped || (due.size === 0 && answers.length === 0)) return
     refill()
-    const spaced = Math.min(...[...due].map((seq) => (notBefore.get(seq) ?? 0) - clock.now()), answers.length > 0 ? 0 : Infinity)
-    timer = clock.after(Math.max(0, spaced, (1 - tokens) * interval()), flush)
+    const now = clock.now()
+    const spaced = Math.min(...[...due].map((seq) => (notBefore.get(seq) ?? 0) - now), answers.length > 0 ? 0 : Infinity)
+    const at = now + Math.max(gather, spaced, (1 - tokens) * interval())
+    if (timer !== undefined && timer.at <= at) return
+    timer?.cancel()
+    timer = { at, cancel: clock.after(at - now, flush) }
   }
 
   const flush = (): void => {
@@ -78,7 +83,7 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
         await send(command.id, states)
       }
       for (const { id, states } of extra) await send(id, states)
-      if (due.size > 0) schedule()
+      schedule(ACK_GATHER_MS)
     })
   }
 
@@ -112,11 +117,11 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
   return {
     changed(commands) {
       for (const seq of commands) due.add(seq)
-      if (due.size > 0) schedule()
+      schedule(ACK_GATHER_MS)
     },
     answer(id, states) {
       answers.push({ id, states })
-      schedule()
+      schedule(0)
     },
     async current(id) {
       const command = store.command(id)
@@ -124,7 +129,7 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
     },
     async stop() {
       stopped = true
-      timer?.()
+      timer?.cancel()
       flush()
       await sending
     }

@@ -35,6 +35,8 @@ export interface Store {
 
   putOperation(operation: StoredOperation): void
   operations(command: number): readonly StoredOperation[]
+  /** Whether an operation of the command still waits to be done (`accepted` or `queued`). */
+  isOpen(command: number): boolean
   operation(command: number, index: number): StoredOperation | undefined
 
   holds(cid: string): readonly string[]

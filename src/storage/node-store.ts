@@ -120,6 +120,10 @@ export function openNodeStore(file: string) {
     },
     operations: (command: number): readonly StoredOperation[] =>
       all('SELECT * FROM operations WHERE command = ? ORDER BY idx', command).map(toOperation),
+    isOpen(command: number): boolean {
+      const text = "SELECT 1 FROM operations WHERE command = ? AND json_extract(state, '$.status') IN ('accepted', 'queued') LIMIT 1"
+      return one(text, command) !== undefined
+    },
     operation(command: number, index: number): StoredOperation | undefined {
       const row = one('SELECT * FROM operations WHERE command = ? AND idx = ?', command, index)
       return row === undefined ? undefined : toOperation(row)

@@ -31,8 +31,10 @@ export interface Running extends AsyncDisposable {
   readonly ended: Promise<Ended>
   /** The first event, already printed or to come, of which `is` holds; rejects when the program ends, or its time is up, without it. */
   event(is: (event: Event) => boolean): Promise<Event>
-  /** The same for a line of stderr. */
-  complaint(pattern: RegExp): Promise<string>
+  /** The same for a line of stderr; of those after `since` where given, see {@link Running.said}. */
+  complaint(pattern: RegExp, since?: number): Promise<string>
+  /** How much it has said on stderr by now. */
+  said(): number
   /** Sends a signal and waits for the end. */
   end(signal?: NodeJS.Signals): Promise<Ended>
 }
@@ -155,7 +157,8 @@ function follow(child: ChildProcessWithoutNullStreams, name: string, { stdin, de
     ended,
     // The last piece of what was printed may be half a line.
     event: (is) => waitFor(() => stdout.split('\n').slice(0, -1).map(parse).find(is), `the event ${is.toString()}`),
-    complaint: (pattern) => waitFor(() => lines(stderr).find((line) => pattern.test(line)), `a complaint like ${pattern}`),
+    complaint: (pattern, since = 0) => waitFor(() => lines(stderr.slice(since)).find((line) => pattern.test(line)), `a complaint like ${pattern}`),
+    said: () => stderr.length,
     end,
     async [Symbol.asyncDispose]() {
       if (hasEnded()) return
