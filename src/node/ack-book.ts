@@ -116,8 +116,11 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
 
   return {
     changed(commands) {
-      for (const seq of commands) due.add(seq)
-      schedule(ACK_GATHER_MS)
+      for (const seq of commands) {
+        due.add(seq)
+        // A first word that the last one follows at once would cost everybody twice.
+        schedule(store.isOpen(seq) ? ACK_GATHER_MS : 0)
+      }
     },
     answer(id, states) {
       answers.push({ id, states })
