@@ -37,7 +37,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  'SenderError no-node': 'nothing was sent; is the agent running there (pinsub node), and TCP 4101 open?',
+  'SenderError no-node': 'nothing was sent',
   'SenderError no-bootstrap': 'pinsub init --bootstrap IP',
 }
 

@@ -6,8 +6,7 @@ import { readKnownNodes } from '../identity/known-nodes-file.ts'
 import { parseBootstrap } from '../network/addresses.ts'
 import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature.ts'
 import { createSender, type Sender } from '../sender/sender.ts'
-import { requireNetwork, type Context } from './context.ts'
-import { CliError, EXIT } from './exit.ts'
+import { keyFile, requireNetwork, type Context } from './context.ts'
 
 /**
  * Opens a sender that only asks: where the home has no key, as on a server, it signs nothing and needs none.
@@ -23,15 +22,13 @@ export async function openReader(context: Context): Promise<Sender> {
 export async function openSender(context: Context, signer?: Signer): Promise<Sender> {
   const { config, home, version } = context
   const network = requireNetwork(context)
-  if (config.key?.startsWith('agent:') === true) {
-    throw new CliError(EXIT.usage, 'agent', 'this version does not sign through ssh-agent', 'give a key file: --key ~/.ssh/id_ed25519')
-  }
+  const key = signer ?? keyFile(context)
   const known = await readKnownNodes(home.knownNodes)
   for (const { line, message } of known.problems) context.output.note(`${home.knownNodes}:${line}: ${message}`)
   await mkdir(home.senderDir, { recursive: true, mode: 0o700 })
   return createSender({
     network,
-    key: signer ?? config.key ?? home.key,
+    key,
     bootstrap: config.bootstrap.map(parseBootstrap),
     knownNodes: known.nodes.keys(),
     ledger: home.ledger,

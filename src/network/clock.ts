@@ -4,6 +4,11 @@ import type { Clock } from '../protocol/clock.ts'
 export const systemClock: Clock = {
   now: () => Date.now(),
   after: (ms, fn) => {
+    // The shortest timer takes a millisecond, and a pin would wait for several of them.
+    if (ms <= 0) {
+      const immediate = setImmediate(fn)
+      return () => clearImmediate(immediate)
+    }
     const timer = setTimeout(fn, ms)
     timer.unref()
     return () => clearTimeout(timer)

@@ -10,8 +10,8 @@ export interface Ledger {
   record(command: SentCommand): void
   /** Commands of an author that no node has accepted, oldest first, at most `limit`. */
   unaccepted(network: string, author: Author, limit: number): readonly SentCommand[]
-  /** Keeps the receipt with the highest sequence; marks the command as accepted unless the node refused all of it. */
-  keep(receipt: Receipt, accepted: boolean): void
+  /** Keeps of each node the receipt with the highest sequence; one that says so marks its command as accepted. */
+  keep(receipts: readonly (Receipt & { readonly accepted: boolean })[]): void
   /** The newest command about a CID (key) in a pinset, or in any, with its receipts. */
   about(network: string, cid: string): readonly Answered[]
   /** CIDs of the newest pins that no later unpin of ours took back, in order. */

@@ -3,6 +3,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { loadSigner } from '../identity/key-file.ts'
+import { peerIn } from '../network/addresses.ts'
 import { createBus } from '../network/bus.ts'
 import { systemClock } from '../network/clock.ts'
 import { createHost } from '../network/host.ts'
@@ -69,7 +70,7 @@ export interface Sender {
   [Symbol.asyncDispose](): Promise<void>
 }
 
-/** How long one address may take to answer, milliseconds. */
+/** How long a node that answers may take to say that it takes commands, milliseconds. */
 const CONNECT_MS = 5_000
 
 /** Makes a sender; nothing is dialled before it is used. Rejects where the ledger cannot be opened. */
@@ -88,7 +89,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   const presence = createPresenceTable({ network, isKnown: (node) => knownNodes.has(node) }, { clock })
   const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
   const census = createCensus(knownNodes, presence)
-  const words = createWords(network, { presence, ledger })
+  const words = createWords(network, { presence, ledger, clock })
   const survey = createSurvey(network, { host, presence, ledger, census, knownNodes })
   bus.handle('acks', ({ bytes }) => words.judge(bytes))
 
@@ -117,13 +118,14 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
       throw new SenderError('no-bootstrap', 'no node to talk to: give one with --bootstrap IP, or once and for all with pinsub init --bootstrap IP')
     }
     await (listening ??= listen())
-    const signal = AbortSignal.any([AbortSignal.timeout(CONNECT_MS), ...(outer === undefined ? [] : [outer])])
+    // Dials and queries have time-outs of their own, which name who was silent.
+    const signal = outer ?? new AbortController().signal
     const reached = await firstOf(options.bootstrap, async (address) => {
       const { peer, ms } = await links.connect(address, { signal })
       return { node: peer, address, ms, ...(await hello(peer, signal)) }
     })
     await links.start()
-    await subscribed(reached.node, signal)
+    await subscribed(reached.node, AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]))
     offerAgain()
     return reached
   }
@@ -198,6 +200,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     await unhearRefusals()
     await bus.stop()
     await host.stop()
+    words.stop()
     ledger.close()
   }
 
@@ -205,7 +208,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     author: signer.author,
     connect: ({ signal } = {}) => connect(signal),
     pin(cids, sendOptions = {}) {
-      const origins = (sendOptions.origins ?? []).map((origin) => multiaddr(origin).bytes)
+      const origins = (sendOptions.origins ?? []).map(originBytes)
       return sendItems(itemsOf('pin', cids.map(parseCid), sendOptions, origins), sendOptions)
     },
     unpin: (cids, sendOptions = {}) => sendItems(itemsOf('unpin', cids.map(parseCid), {}, []), sendOptions),
@@ -231,6 +234,17 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     stop,
     [Symbol.asyncDispose]: stop
   }
+}
+
+/** An origin as commands carry it; without its peer id nobody could dial it for content. */
+function originBytes(text: string): Uint8Array {
+  try {
+    const address = multiaddr(text)
+    if (peerIn(address) !== undefined) return address.bytes
+  } catch {
+    // Told below.
+  }
+  throw new SenderError('usage', `"${text}" is not the address of a peer: write it like /ip4/203.0.113.1/tcp/4001/p2p/12D3KooW…`)
 }
 
 /** The first success; where all fail, one error that says why each did. */

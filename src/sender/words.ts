@@ -3,8 +3,10 @@ import type { Verdict } from '../network/bus.ts'
 import type { PresenceTable } from '../network/presence-table.ts'
 import type { Refusal } from '../network/refusals.ts'
 import { decodeAck } from '../protocol/ack.ts'
+import type { Clock } from '../protocol/clock.ts'
 import { openEnvelope, verifyEnvelope, type CommandId } from '../protocol/envelope.ts'
 import { InvalidMessageError } from '../protocol/errors.ts'
+import type { Receipt } from '../protocol/records.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { Ledger } from './ledger.ts'
 import type { TrackerEvent } from './tracker.ts'
@@ -19,12 +21,36 @@ export interface Words {
   listen(listener: (event: TrackerEvent) => void): () => void
   /** These commands are ours: their acks are kept. */
   expect(commands: Iterable<CommandId>): void
+  /** Writes what is still to be kept. */
+  stop(): void
 }
 
+type Kept = Receipt & { readonly accepted: boolean }
+
+/** Receipts are written this long after they came, or when there are so many of them. */
+const KEEP_MS = 100
+const KEEP_MOST = 64
+
 /** Makes an ear for one network. */
-export function createWords(network: string, ports: { readonly presence: PresenceTable; readonly ledger: Ledger }): Words {
+export function createWords(
+  network: string,
+  ports: { readonly presence: PresenceTable; readonly ledger: Ledger; readonly clock: Clock }
+): Words {
   const listeners = new Set<(event: TrackerEvent) => void>()
   const own = new Set<CommandId>()
+  let unkept: Kept[] = []
+  let cancel: (() => void) | undefined
+  const keep = (): void => {
+    cancel?.()
+    cancel = undefined
+    if (unkept.length > 0) ports.ledger.keep(unkept.splice(0))
+  }
+  /** One commit for many: a receipt that is lost in a crash is given again when its command is offered again. */
+  const keepSoon = (receipt: Kept): void => {
+    unkept.push(receipt)
+    if (unkept.length >= KEEP_MOST) keep()
+    else cancel ??= ports.clock.after(KEEP_MS, keep)
+  }
   const tell = (event: TrackerEvent): void => listeners.forEach((listener) => listener(event))
   return {
     judge(bytes) {
@@ -36,7 +62,7 @@ export function createWords(network: string, ports: { readonly presence: Presenc
         const ack = decodeAck(sound, network)
         if (!own.has(ack.command)) return 'ignore'
         const accepted = ack.states.some(({ status }) => status !== 'refused')
-        ports.ledger.keep({ command: ack.command, node: ack.node, sequence: ack.sequence, envelope: bytes }, accepted)
+        keepSoon({ command: ack.command, node: ack.node, sequence: ack.sequence, envelope: bytes, accepted })
         tell({ type: 'ack', node: ack.node, command: ack.command, sequence: ack.sequence, states: ack.states })
         return 'accept'
       } catch (err) {
@@ -53,6 +79,7 @@ export function createWords(network: string, ports: { readonly presence: Presenc
     },
     expect(commands) {
       for (const id of commands) own.add(id)
-    }
+    },
+    stop: keep
   }
 }

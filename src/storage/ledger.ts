@@ -21,6 +21,14 @@ export function openLedger(file: string) {
   const receiptsOf = db.prepare('SELECT node, sequence, envelope FROM receipts WHERE command = ?')
   const seqOf = db.prepare('SELECT seq FROM commands WHERE id = ?')
 
+  const putReceipt = db.prepare(
+    `INSERT INTO receipts SELECT ?1, ?2, ?3, ?4
+     WHERE (SELECT count(*) FROM receipts WHERE command = ?1 AND node <> ?2) < ?5
+     ON CONFLICT (command, node)
+     DO UPDATE SET sequence = excluded.sequence, envelope = excluded.envelope WHERE excluded.sequence > sequence`
+  )
+  const markAccepted = db.prepare('UPDATE commands SET accepted = 1 WHERE seq = ?')
+
   const toCommand = (row: Row): SentCommand => ({
     id: row['id'] as string,
     network: row['network'] as string,
@@ -64,17 +72,14 @@ export function openLedger(file: string) {
       return db.prepare(text).all(network, author, limit).map(toCommand)
     },
 
-    keep(receipt: Receipt, accepted: boolean): void {
+    keep(receipts: readonly (Receipt & { readonly accepted: boolean })[]): void {
       inTransaction(db, () => {
-        const seq = seqOf.get(receipt.command)?.['seq']
-        if (seq === undefined) return
-        db.prepare(
-          `INSERT INTO receipts SELECT ?1, ?2, ?3, ?4
-           WHERE (SELECT count(*) FROM receipts WHERE command = ?1 AND node <> ?2) < ?5
-           ON CONFLICT (command, node)
-           DO UPDATE SET sequence = excluded.sequence, envelope = excluded.envelope WHERE excluded.sequence > sequence`
-        ).run(seq, receipt.node, receipt.sequence, receipt.envelope, MAX_TRACKED_NODES)
-        if (accepted) db.prepare('UPDATE commands SET accepted = 1 WHERE seq = ?').run(seq)
+        for (const { command, node, sequence, envelope, accepted } of receipts) {
+          const seq = seqOf.get(command)?.['seq']
+          if (seq === undefined) continue
+          putReceipt.run(seq, node, sequence, envelope, MAX_TRACKED_NODES)
+          if (accepted) markAccepted.run(seq)
+        }
       })
     },
 

@@ -61,9 +61,9 @@ export function describeLedger(name: string, open: OpenLedger): void {
       ledger.record(command(4, 'pin', { author: 'SHA256:you' }))
       expect(ledger.unaccepted('net', author, 10)).toEqual([command(1), command(2)])
       expect(ledger.unaccepted('net', author, 1)).toEqual([command(1)])
-      ledger.keep({ command: 'c1', node: 'n', sequence: 1, envelope: new Uint8Array() }, false)
+      ledger.keep([{ command: 'c1', node: 'n', sequence: 1, envelope: new Uint8Array(), accepted: false }])
       expect(ledger.unaccepted('net', author, 10)).toHaveLength(2)
-      ledger.keep({ command: 'c1', node: 'n', sequence: 2, envelope: new Uint8Array() }, true)
+      ledger.keep([{ command: 'c1', node: 'n', sequence: 2, envelope: new Uint8Array(), accepted: true }])
       expect(ledger.unaccepted('net', author, 10)).toEqual([command(2)])
     })
 
@@ -71,8 +71,8 @@ export function describeLedger(name: string, open: OpenLedger): void {
       const ledger = ledgerAt('receipts')
       ledger.record(command(1))
       const receipt = (node: string, sequence: number) => ({ command: 'c1', node, sequence, envelope: new Uint8Array([sequence]) })
-      for (const kept of [receipt('n1', 2), receipt('n1', 1), receipt('n2', 1)]) ledger.keep(kept, true)
-      ledger.keep({ ...receipt('n3', 1), command: 'unknown' }, true)
+      const said = [receipt('n1', 2), receipt('n1', 1), receipt('n2', 1), { ...receipt('n3', 1), command: 'unknown' }]
+      ledger.keep(said.map((each) => ({ ...each, accepted: true })))
       expect(ledger.about('net', 'x')).toEqual([{ command: command(1), receipts: [receipt('n1', 2), receipt('n2', 1)] }])
     })
 
@@ -80,9 +80,9 @@ export function describeLedger(name: string, open: OpenLedger): void {
       const ledger = ledgerAt('bounded')
       ledger.record(command(1))
       for (let n = 0; n < MAX_TRACKED_NODES + 5; n++) {
-        ledger.keep({ command: 'c1', node: `n${n}`, sequence: 1, envelope: new Uint8Array() }, true)
+        ledger.keep([{ command: 'c1', node: `n${n}`, sequence: 1, envelope: new Uint8Array(), accepted: true }])
       }
-      ledger.keep({ command: 'c1', node: 'n0', sequence: 2, envelope: new Uint8Array() }, true)
+      ledger.keep([{ command: 'c1', node: 'n0', sequence: 2, envelope: new Uint8Array(), accepted: true }])
       const receipts = ledger.about('net', 'x')[0]?.receipts ?? []
       expect(receipts).toHaveLength(MAX_TRACKED_NODES)
       expect(receipts.find(({ node }) => node === 'n0')?.sequence).toBe(2)

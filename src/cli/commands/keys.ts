@@ -7,7 +7,7 @@ import { generateKeyFile, loadSigner } from '../../identity/key-file.ts'
 import { parseKeyLine } from '../../protocol/authorized-keys.ts'
 import type { Grant } from '../../protocol/grants.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
-import type { Context } from '../context.ts'
+import { keyFile, type Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { table } from '../format.ts'
 
@@ -23,8 +23,9 @@ export async function gen({ home, output }: Context, file: string | undefined): 
 }
 
 /** Prints the public line of the signing key, to be pasted into authorized_keys. */
-export async function show({ config, home, output }: Context): Promise<number> {
-  const file = config.key ?? home.key
+export async function show(context: Context): Promise<number> {
+  const { output } = context
+  const file = keyFile(context)
   const { signer, comment } = await loadSigner(file)
   const line = formatPublicKey(signer.blob, comment)
   output.event({ event: 'key', line, fingerprint: signer.author, file })

@@ -15,7 +15,7 @@ export interface SendFlags {
 
 /** Runs the command. */
 export async function send(context: Context, op: Op, args: readonly string[], flags: SendFlags): Promise<number> {
-  const cids = await readCids(args, context.stdin)
+  const cids = await readCids(args, context)
   await using sender = await openSender(context)
   const options = sendOptions(context, flags)
   const outcome = await showSending(sender.author, op === 'pin' ? sender.pin(cids, options) : sender.unpin(cids, options), context)

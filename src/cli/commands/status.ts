@@ -10,7 +10,7 @@ import { openReader } from '../sender.ts'
 /** Runs the command. */
 export async function status(context: Context, args: readonly string[]): Promise<number> {
   const { config, output, signal } = context
-  const cids = args.length === 0 ? undefined : await readCids(args, context.stdin)
+  const cids = args.length === 0 ? undefined : await readCids(args, context)
   await using sender = await openReader(context)
   const rows: StatusEvent[] = []
   // Without CIDs every pinset is shown; a CID is looked for in the pinset that send would use, unless it is elsewhere only.

@@ -1,0 +1,81 @@
+/** How programs end, and what an agent still knows when it was killed. */
+import { readFile, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { once } from 'node:events'
+import { beforeEach, expect, onTestFinished, test } from 'vitest'
+import { createSandbox, type Sandbox } from '../support/cli.ts'
+import { leaf } from '../support/dags.ts'
+import { makePinPeer } from '../support/pin-peer.ts'
+import { agentArgs, createNetwork, only, startAgent } from './network.ts'
+
+let sandbox: Sandbox
+beforeEach(() => {
+  const made = createSandbox()
+  sandbox = made
+  onTestFinished(() => made[Symbol.asyncDispose]())
+})
+
+test.for(['SIGINT', 'SIGTERM'] as const)('%s ends an agent cleanly', async (signal) => {
+  const home = sandbox.path('server')
+  const { process } = await startAgent(sandbox, home, agentArgs(home, '--network', 'x'))
+  const { code, events } = await process.end(signal)
+  expect(code).toBe(0)
+  expect(events.map(({ event }) => event)).toEqual(['ready'])
+  await process.complaint(/stopping/)
+})
+
+test('a second Ctrl-C ends at once what the first could not', async () => {
+  // A pipe that nobody writes to: the send waits for its list, and no signal can make that end.
+  const sending = sandbox.start(['send', 'pin', '-', '--home', sandbox.path('home'), '--network', 'x'], { stdin: 'open' })
+  sending.child.kill('SIGINT')
+  sending.child.kill('SIGINT')
+  expect(await sending.ended).toMatchObject({ signal: null })
+})
+
+test('SIGHUP reads authorized_keys again', async () => {
+  const net = await createNetwork(1)
+  onTestFinished(() => net[Symbol.asyncDispose]())
+  const [agent] = net.agents
+  const file = join(agent?.home ?? '', 'authorized_keys')
+  const { stdout } = await net.sandbox.run(['keys', 'gen', net.sandbox.path('other')])
+  await writeFile(file, `${await readFile(file, 'utf8')}${stdout}`)
+  agent?.process.child.kill('SIGHUP')
+  await agent?.process.complaint(/authorized_keys changed: 2 keys/)
+})
+
+test('killed, an agent starts again with its pins, and does what it was told before', async () => {
+  const net = await createNetwork(1)
+  onTestFinished(() => net[Symbol.asyncDispose]())
+  const [agent] = net.agents
+  if (agent === undefined) throw new Error('no agent')
+  const file = net.sandbox.path('kept.txt')
+  await writeFile(file, 'kept over a kill')
+  const kept = only((await net.as(['add', file])).events, 'imported')[0]?.['cid'] as string
+
+  // The provider is known from the command, and has nothing yet.
+  const provider = await makePinPeer()
+  onTestFinished(() => provider.stop())
+  const block = await leaf('provided after the kill')
+  const cid = block.cid.toString()
+  const waiting = net.sandbox.start(['send', 'pin', cid, '--origin', provider.origin, '--home', net.home, '--json'])
+  await waiting.event(({ event }) => event === 'ack')
+  await waiting.end('SIGINT')
+
+  agent.process.child.kill('SIGKILL')
+  await once(agent.process.child, 'exit')
+  const again = await startAgent(net.sandbox, agent.home, agentArgs(agent.home))
+  expect(again.peer).toBe(agent.peer)
+  const as = (args: readonly string[]) => net.as([...args, '--bootstrap', again.address])
+  expect((await as(['status', kept])).code).toBe(0)
+  expect(await net.onDisk(again, kept)).toMatchObject({ blocks: 1, missing: 0, corrupt: 0 })
+  expect((await as(['status', cid])).code).toBe(3)
+
+  await provider.provide([block])
+  await expect.poll(async () => (await as(['status', cid])).code, { timeout: 20_000, interval: 200 }).toBe(0)
+  expect(await net.onDisk(again, cid)).toMatchObject({ blocks: 1, missing: 0, corrupt: 0 })
+})
+
+test('a reader that goes away early is no error', async () => {
+  const { code, stdout, stderr } = await sandbox.spawn('sh', ['-c', '"$0" "$1" completion bash | head -1', process.execPath, join(import.meta.dirname, '../../bin/pinsub.cjs')]).ended
+  expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '# pinsub completion for bash\n', stderr: '' })
+})
