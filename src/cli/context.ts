@@ -8,6 +8,8 @@ import { createOutput, type Output, type Streams } from './output.ts'
 /** The run of one command. */
 export interface Context {
   readonly config: Config
+  /** As the command line has them. */
+  readonly flags: Readonly<Record<string, unknown>>
   readonly home: Home
   readonly output: Output
   /** Ends with the first Ctrl-C or SIGTERM. */
@@ -31,13 +33,13 @@ export async function createContext(flags: Readonly<Record<string, unknown>>, wo
   const file = await readConfigFile(home.config)
   const config = resolveConfig({ flags, env: world.env, file })
   const { signal, version, stdin } = world
-  return { config, home, output: createOutput(config.json, world, world.env), signal, version, stdin }
+  return { config, flags, home, output: createOutput(config.json, world, world.env), signal, version, stdin }
 }
 
 /** The network's name; a usage error that says how to get one where there is none. */
 export function requireNetwork({ config, home }: Context): string {
   if (config.network !== undefined) return config.network
-  throw new CliError(EXIT.usage, 'no-network', `${home.config} names no network`, 'run pinsub init first, or give --network NAME')
+  throw new CliError(EXIT.usage, 'no-network', `no network: --network was not given, and ${home.config} names none`, 'run pinsub init first, or give --network NAME')
 }
 
 /** The file of the signing key; a usage error for one that is not in a file. */

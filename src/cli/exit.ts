@@ -37,8 +37,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  'SenderError no-node': 'nothing was sent',
-  'SenderError no-bootstrap': 'pinsub init --bootstrap IP',
+  'SenderError no-bootstrap': 'give one with --bootstrap IP, or once and for all: pinsub init --bootstrap IP',
 }
 
 function exitOf({ name, code }: Coded): number {

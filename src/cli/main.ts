@@ -61,7 +61,6 @@ export async function main(argv: readonly string[]): Promise<number> {
   } finally {
     clearInterval(alive)
   }
-  if (interrupted && code === EXIT.ok && argv[0] !== 'node') code = EXIT.interrupted
   return code
 }
 

@@ -14,7 +14,7 @@ Wants=network-online.target
 [Service]
 User=${userInfo().username}
 ExecStart=${command()} node --home ${shellWord(home.dir)}
-ExecReload=/bin/kill -HUP $MAINPID
+${isNpx() ? `Environment=npm_config_cache=${home.dir}/npm` : 'ExecReload=/bin/kill -HUP $MAINPID'}
 Restart=always
 RestartSec=2
 KillSignal=SIGTERM
@@ -32,9 +32,16 @@ ReadWritePaths=${home.dir}
 WantedBy=multi-user.target`
 }
 
+function script(): string {
+  return realpathSync(process.argv[1] as string)
+}
+
+function isNpx(): boolean {
+  return script().includes('/_npx/')
+}
+
 /** The program as it runs now; the cache of npx does not outlive its next cleaning, so there it is npx again. */
 function command(): string {
-  const script = realpathSync(process.argv[1] as string)
-  if (script.includes('/_npx/')) return `/usr/bin/env ${RUN}`
-  return `${shellWord(process.execPath)} ${shellWord(script)}`
+  if (isNpx()) return `/usr/bin/env ${RUN}`
+  return `${shellWord(process.execPath)} ${shellWord(script())}`
 }

@@ -58,13 +58,24 @@ export function createAnswers(
   const views = (cid: string, pinset: string | undefined): readonly View[] =>
     settler.view(cid, clock.now()).filter((view) => pinset === undefined || view.pinset === pinset)
 
-  const statusRow = ({ pinset, by, state }: View): StatusRow => {
+  /** What is held and nobody who counts wants: kept, shown, no replica. */
+  const unowned = (cid: string, pinset: string | undefined): StatusRow[] => {
+    const pin = store.pin(cid)
+    if (pin === undefined) return []
+    const spoken = new Set(settler.view(cid, clock.now()).map((view) => view.pinset))
+    const alone = store.holds(cid).filter((held) => !spoken.has(held) && (pinset === undefined || held === pinset))
+    const row = { cid: CID.parse(pin.spelled), status: 'unowned', at: pin.pinnedAt, ...(pin.bytes > 0 ? { bytes: pin.bytes } : {}) } as const
+    return alone.map((held) => ({ ...row, pinset: held }))
+  }
+
+  const statusRow = ({ pinset, want, by, state }: View): StatusRow => {
     const bytes = state.status === 'queued' ? ports.progress(by.cid) : undefined
     return {
       cid: CID.parse(by.spelled),
       pinset,
+      op: want,
       status: bytes === undefined ? state.status : 'pinning',
-      ...(bytes === undefined ? ('bytes' in state ? { bytes: state.bytes } : {}) : { bytes }),
+      ...(bytes === undefined ? ('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {}) : { bytes }),
       ...('code' in state ? { code: state.code } : {}),
       command: by.rank.command,
       at: store.operation(by.command, by.index)?.at ?? by.acceptedAt
@@ -105,7 +116,7 @@ export function createAnswers(
       case 'status': {
         const groups = request.cids === undefined ? held(request.pinset) : [request.cids.map((cid) => ({ cid, pinset: request.pinset }))]
         for (const group of groups) {
-          yield { page: 'status', rows: group.flatMap(({ cid, pinset }) => views(cid, pinset).map(statusRow)) }
+          yield { page: 'status', rows: group.flatMap(({ cid, pinset }) => [...views(cid, pinset).map(statusRow), ...unowned(cid, pinset)]) }
         }
         return
       }

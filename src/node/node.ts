@@ -174,7 +174,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         clock,
         progress: queue.progress,
         ownPresence: () => announcer.current(),
-        otherPresences: () => presence.all().map(({ envelope }) => envelope.bytes),
+        // Who asks hears of it anew: a node that is gone would seem to be there for ever.
+        otherPresences: () => presence.all().flatMap(({ envelope, online }) => (online ? [envelope.bytes] : [])),
       },
     )
     const queries = createQueryServer({ network }, { host, handler: answers, clock, isKnown })
@@ -200,6 +201,14 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         },
       },
     )
+
+    // Pins of a node come from where other nodes keep theirs; an embedded backend is dialled by the links already.
+    presence.onChange((node) => {
+      const { backend: content } = presence.get(node)?.presence ?? {}
+      if (options.knownNodes.size > 0 && !isKnown(node)) return
+      if (content?.peer === undefined || (content.kind === 'helia' && backend.kind === 'helia')) return
+      backend.reach(content.addresses.map((address) => `${address}/p2p/${content.peer}`))
+    })
 
     bus.handle('commands', ({ bytes, from }) => intake.judge(bytes, from).verdict)
     const judgeReply = createReplyJudge(network, { presence, intake })

@@ -62,6 +62,11 @@ export interface PinBackend {
   stop(): Promise<void>
   /** Fetches what is missing and holds all of it. After a rejection nothing is pinned and nothing is left that is never freed. */
   pin(cid: CID, options: PinOptions): Promise<PinStat>
+  /**
+   * Dials peers (multiaddrs with /p2p) that may hold what is pinned here, now or later: in the background, each address
+   * rarely, failures ignored.
+   */
+  reach(addresses: readonly string[]): void
   /** Lets go of our pin. Resolves without effect when it is not pinned or is the operator's. */
   unpin(cid: CID, options: { readonly signal: AbortSignal }): Promise<void>
   /** Our own pins (never the operator's), in no order. */

@@ -104,8 +104,10 @@ function schedule(store: Store, cid: string, wanted: readonly StoredRegister[], 
   }
   const [first] = wanted
   if (first !== undefined) {
-    if (job?.action === 'pin' || (job === undefined && pin !== undefined)) return
-    if (job !== undefined) store.removePin(cid)
+    if (job === undefined && pin !== undefined) return
+    // Somebody who says where the content is wants it fetched from there, also by a try that runs or waits.
+    if (job?.action === 'pin' && wanted.every(({ origins = [] }) => origins.every((origin) => job.origins.includes(origin)))) return
+    if (job?.action === 'unpin') store.removePin(cid)
     put('pin', job?.spelled ?? first.spelled)
   } else if (store.holds(cid).length === 0 && job?.action !== 'unpin') {
     const spelled = pin?.spelled ?? job?.spelled

@@ -55,7 +55,10 @@ export interface StatusRow {
   /** As spelled in the command. */
   readonly cid: CID
   readonly pinset: string
-  readonly status: Status
+  /** What is wanted; absent where nobody who counts wants anything. */
+  readonly op?: 'pin' | 'unpin'
+  /** `unowned`: held, and wanted by nobody who counts; no replica. */
+  readonly status: Status | 'unowned'
   /** Fetched so far, or held. */
   readonly bytes?: number
   /** Of a failed or refused one. */
@@ -262,11 +265,12 @@ function statusToWire(row: StatusRow): Record<string, unknown> {
 
 function statusFromWire(value: unknown): StatusRow {
   const map = wire.fields(value, 'row')
-  const { bytes, code, command } = map
+  const { op, bytes, code, command } = map
   return {
     cid: wire.cid(map['cid'], 'cid'),
     pinset: wire.label(map['pinset'], 'pinset'),
-    status: oneOf(STATUSES, map['status'], 'status'),
+    ...(op === undefined ? {} : { op: oneOf(['pin', 'unpin'], op, 'op') }),
+    status: oneOf<Status | 'unowned'>([...STATUSES, 'unowned'], map['status'], 'status'),
     ...(bytes === undefined ? {} : { bytes: wire.uint(bytes, 'bytes') }),
     ...(code === undefined ? {} : { code: oneOf([...FAILURES, ...REFUSALS], code, 'code') }),
     ...(command === undefined ? {} : { command: commandFrom(command) }),

@@ -9,16 +9,20 @@ export interface SenderCensus extends Census {
   trusted(node: NodeId): boolean
   /** How many replicas there should be at most: all known nodes, else all that are present, at least one. */
   all(): number
+  /** How many replicas these nodes are. */
+  replicas(nodes: Iterable<NodeId>): number
 }
 
 /** Where no node is known all count, and the sender says that nobody vouched for them. */
 export function createCensus(knownNodes: ReadonlySet<NodeId>, presence: PresenceTable): SenderCensus {
   const backend = (node: NodeId): string => presence.get(node)?.presence.backend.peer ?? node
   const distinct = (nodes: Iterable<NodeId>): number => new Set([...nodes].map(backend)).size
+  const counts = (node: NodeId): boolean => knownNodes.size === 0 || knownNodes.has(node)
   return {
     backend,
+    counts,
     trusted: (node) => knownNodes.has(node),
-    counts: (node) => knownNodes.size === 0 || knownNodes.has(node),
+    replicas: (nodes) => distinct([...nodes].filter(counts)),
     all: () => {
       const present = presence.all().filter(({ online }) => online).map((entry) => entry.presence.node)
       return Math.max(1, knownNodes.size > 0 ? distinct(knownNodes) : distinct(present))

@@ -66,6 +66,8 @@ export interface Sender {
   nodes(): readonly NodeEvent[]
   /** How many replicas "all" means now. */
   all(): number
+  /** How many replicas these nodes are: those that count, each backend once. */
+  replicas(nodes: Iterable<string>): number
   stop(): Promise<void>
   [Symbol.asyncDispose](): Promise<void>
 }
@@ -115,7 +117,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
 
   const begin = async (outer: AbortSignal | undefined): Promise<Reached> => {
     if (options.bootstrap.length === 0) {
-      throw new SenderError('no-bootstrap', 'no node to talk to: give one with --bootstrap IP, or once and for all with pinsub init --bootstrap IP')
+      throw new SenderError('no-bootstrap', 'no node to talk to: no bootstrap address is known')
     }
     await (listening ??= listen())
     // Dials and queries have time-outs of their own, which name who was silent.
@@ -231,6 +233,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     },
     nodes: () => survey.nodes(),
     all: () => census.all(),
+    replicas: (nodes) => census.replicas(nodes),
     stop,
     [Symbol.asyncDispose]: stop
   }

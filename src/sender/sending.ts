@@ -206,7 +206,7 @@ function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: Ope
     node,
     status: state.status,
     ...('code' in state ? { code: state.code } : {}),
-    ...('bytes' in state ? { bytes: state.bytes } : {}),
+    ...('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {}),
     trusted
   }
 }

@@ -76,6 +76,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     cid: row.cid.toString(),
     pinset: row.pinset,
     node,
+    op: row.op ?? null,
     status: row.status,
     ...(row.code === undefined ? {} : { code: row.code }),
     ...(row.bytes === undefined ? {} : { bytes: row.bytes }),
@@ -100,9 +101,10 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
             cid: cid.toString(),
             pinset: command.pinset,
             node,
+            op: command.operations[index]?.op ?? null,
             status: state.status,
             ...('code' in state ? { code: state.code } : {}),
-            ...('bytes' in state ? { bytes: state.bytes } : {}),
+            ...('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {}),
             at,
             source: 'receipt',
             trusted: census.trusted(node)
@@ -153,6 +155,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
         state: online ? 'online' : 'gone',
         last_seen: new Date(heardAt).toISOString(),
         backend: self.backend.kind,
+        up: self.backend.up,
         version: self.version,
         trusted: census.trusted(self.node),
         behind: null,
@@ -162,7 +165,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
       return [
         ...present,
         ...silent.map((node): NodeEvent => ({
-          event: 'node', node, addresses: [], state: 'gone', last_seen: null, backend: null, version: null, trusted: true, behind: null
+          event: 'node', node, addresses: [], state: 'gone', last_seen: null, backend: null, up: null, version: null, trusted: true, behind: null
         }))
       ]
     }

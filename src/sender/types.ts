@@ -27,7 +27,7 @@ export interface AckEvent {
   readonly status: AckStatus
   /** Why it failed or was refused. */
   readonly code?: string
-  /** Fetched so far, or held. */
+  /** Fetched so far, or held; absent where the backend does not tell. */
   readonly bytes?: number
   /** Whether the node is one of `knownNodes`; always false where none are known. */
   readonly trusted: boolean
@@ -71,7 +71,10 @@ export interface StatusEvent {
   readonly cid: string
   readonly pinset: string
   readonly node: string
-  readonly status: AckStatus
+  /** What is wanted there; null where nobody who counts wants anything. */
+  readonly op: Op | null
+  /** `unowned`: held, and wanted by nobody who counts; no replica. */
+  readonly status: AckStatus | 'unowned'
   readonly code?: string
   readonly bytes?: number
   /** When the node came into this state. */
@@ -102,6 +105,8 @@ export interface NodeEvent {
   readonly state: 'online' | 'gone'
   readonly last_seen: string | null
   readonly backend: 'helia' | 'kubo' | null
+  /** Whether the backend could work when the node spoke last; null where it never spoke. */
+  readonly up: boolean | null
   readonly version: string | null
   readonly trusted: boolean
   /** Commands it lacks; null where that is not known. */

@@ -206,6 +206,16 @@ export function describePinBackend(name: string, make: () => Promise<PinBackendH
       expect(await list()).toEqual([cidKey(block.cid)])
     })
 
+    test('peers that are reached are asked for what is wanted already', async () => {
+      const other = await harness.makePeer()
+      const block = await leaf('reached')
+      await other.provide([block])
+      const pinning = harness.backend.pin(block.cid, { signal: forever(), origins: [] })
+      harness.backend.reach([other.origin])
+      await pinning
+      expect(await list()).toEqual([cidKey(block.cid)])
+    })
+
     test('pins outlive a restart', async () => {
       const blocks = await tree('kept', 4)
       await peer.provide(blocks)

@@ -24,12 +24,22 @@ test.for(['SIGINT', 'SIGTERM'] as const)('%s ends an agent cleanly', async (sign
   await process.complaint(/stopping/)
 })
 
-test('a second Ctrl-C ends at once what the first could not', async () => {
-  // A pipe that nobody writes to: the send waits for its list, and no signal can make that end.
-  const sending = sandbox.start(['send', 'pin', '-', '--home', sandbox.path('home'), '--network', 'x'], { stdin: 'open' })
-  sending.child.kill('SIGINT')
-  sending.child.kill('SIGINT')
-  expect(await sending.ended).toMatchObject({ signal: null })
+test('a second signal ends an agent at once, and its home is none the worse', async () => {
+  const home = sandbox.path('server')
+  const first = await startAgent(sandbox, home, agentArgs(home, '--network', 'x'))
+  first.process.child.kill('SIGINT')
+  expect(await first.process.end('SIGTERM')).toMatchObject({ code: 130 })
+  expect((await startAgent(sandbox, home, agentArgs(home))).peer).toBe(first.peer)
+})
+
+test('Ctrl-C ends a program that waits for its list', async () => {
+  const home = sandbox.path('home')
+  await sandbox.run(['init', '--home', home])
+  const sending = sandbox.start(['send', 'pin', '-', '--home', home, '--json'], { stdin: null })
+  // Once it reads, what is bad in its list would end it; until then nothing can be seen of it.
+  sending.child.stdin.write('bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku\n')
+  await new Promise((resolve) => sending.child.stdin.write('#'.repeat(1 << 20), resolve))
+  expect(await sending.end('SIGINT')).toMatchObject({ code: 130, stdout: '', stderr: '' })
 })
 
 test('SIGHUP reads authorized_keys again', async () => {

@@ -43,8 +43,8 @@ export interface Running extends AsyncDisposable {
 export interface RunOptions {
   /** Added to an environment that has nothing but PATH, HOME and TMPDIR. */
   readonly env?: Readonly<Record<string, string>>
-  /** Written to its standard input, which is then closed. */
-  readonly stdin?: string
+  /** Written to its standard input, which is then closed; null leaves it open with nothing in it. */
+  readonly stdin?: string | null
   readonly cwd?: string
   /** Milliseconds after which it is killed and the test fails; 30,000 unless said. */
   readonly deadline?: number
@@ -110,7 +110,7 @@ function follow(child: ChildProcessWithoutNullStreams, name: string, { stdin, de
   })
   // A program that ends before it has read everything is no fault of the test.
   child.stdin.on('error', () => {})
-  child.stdin.end(stdin)
+  if (stdin !== null) child.stdin.end(stdin)
   const timer = setTimeout(() => {
     isLate = true
     child.kill('SIGKILL')

@@ -15,6 +15,9 @@ import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { count, duration, shellWord, shortNode } from '../format.ts'
 
+/** Ways into the network that config.json keeps: enough that one is up, few enough to dial at once. */
+const MAX_BOOTSTRAPS = 5
+
 /** How the package is run where it is not installed. */
 export const RUN = 'npx -y -p node@24 -p pinsub pinsub'
 
@@ -40,18 +43,16 @@ export async function init(context: Context): Promise<number> {
   if (config.network !== undefined && config.network !== network) {
     throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${network}, not ${config.network}`, 'use another home: --home DIR')
   }
-  const bootstrap = [...new Set([...((file['bootstrap'] as string[] | undefined) ?? []), ...config.bootstrap])]
-  const reached = config.bootstrap.length === 0 ? [] : await meet(context, network)
-  const values = { ...file, network, ...(bootstrap.length === 0 ? {} : { bootstrap }) }
-  const isNew = Object.keys(file).length === 0
-  if (JSON.stringify(values) !== JSON.stringify(file)) {
-    await writeConfigFile(home.config, values)
-    if (isNew) created.push(home.config)
+  if (file['network'] === undefined) {
+    await writeConfigFile(home.config, { ...file, network })
+    created.push(home.config)
   }
+  const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, line)
+  const bootstrap = (await readConfigFile(home.config))?.['bootstrap']
 
   output.event({ event: 'init', home: home.dir, network, line, fingerprint: signer.author, created, reached })
   output.result(`${created.length > 0 ? 'Made' : 'Kept'} ${home.dir}: network ${network}, signing key ${signer.author} (0600).`)
-  if (reached.length === 0 && bootstrap.length === 0) {
+  if (reached.length === 0 && bootstrap === undefined) {
     output.result('On each machine that shall store (a Kubo at 127.0.0.1:5001 is used, else storage is built in), run:\n')
     output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(line)}\n`)
   }
@@ -59,12 +60,12 @@ export async function init(context: Context): Promise<number> {
 }
 
 /** Reaches the bootstrap nodes and writes who is there to known_nodes: trust on first contact, as ssh does. */
-async function meet(context: Context, network: string): Promise<Reached[]> {
+async function meet(context: Context, network: string, line: string): Promise<Reached[]> {
   const { config, home, output, signal, version } = context
   const addresses = config.bootstrap.map(parseBootstrap)
   await using sender = await createSender({ network, key: home.key, bootstrap: addresses, userAgent: `pinsub/${version}` })
   const reached = await sender.connect({ signal })
-  const may = reached.authorised ? 'Your key may command it.' : `Your key may NOT command it (${reached.closed ?? 'unauthorised'}): add the line that init printed to its authorized_keys.`
+  const may = reached.authorised ? 'Your key may command it.' : `Your key may NOT command it (${reached.closed ?? 'unauthorised'}). Add this line to its authorized_keys:\n\n  ${line}\n`
   output.note(`Reached ${hostPort(reached.address)} in ${duration(reached.ms)}: ${shortNode(reached.node)}. ${may}`)
   const others = sender.nodes().filter(({ node }) => node !== reached.node)
   if (others.length > 0) {
@@ -74,7 +75,14 @@ async function meet(context: Context, network: string): Promise<Reached[]> {
   const today = new Date().toISOString().slice(0, 10)
   const nodes = sender.nodes().map(({ node, addresses: at }) => [node, `${at[0] === undefined ? '' : `${hostPort(at[0])} `}first met ${today}`] as const)
   const added = await addKnownNodes(home.knownNodes, new Map(nodes))
-  output.note(`Wrote ${count(config.bootstrap.length, 'bootstrap')} to config.json and ${count(added.length, 'node')} to known_nodes (first contact: compare the ids if in doubt).`)
+  // The nodes that were met are ways in too: the first one may be down the next time.
+  const file = (await readConfigFile(home.config)) ?? {}
+  const before = (file['bootstrap'] as string[] | undefined) ?? []
+  const met = others.flatMap(({ node, addresses: at }) => (at[0] === undefined ? [] : [`${at[0]}/p2p/${node}`]))
+  const ways = [...new Set([...before, ...config.bootstrap, ...met])].slice(0, Math.max(before.length, MAX_BOOTSTRAPS))
+  if (ways.length > before.length) await writeConfigFile(home.config, { ...file, bootstrap: ways })
+  const contact = added.length > 0 ? ' (first contact: compare the ids if in doubt)' : ''
+  output.note(`Wrote ${count(ways.length - before.length, 'bootstrap')} to config.json and ${count(added.length, 'node')} to known_nodes${contact}.`)
   return [reached]
 }
 

@@ -1,5 +1,7 @@
 /** `pinsub node`: the agent. Makes its home where there is none, runs until told to stop. */
 import { mkdir } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { setTimeout as wait } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-file.ts'
 import { readKnownNodes } from '../../identity/known-nodes-file.ts'
@@ -14,6 +16,12 @@ import { printUnit } from '../unit.ts'
 
 /** Listens on every address of the machine unless told otherwise. */
 const LISTEN = ['/ip4/0.0.0.0/tcp/4101', '/ip6/::/tcp/4101']
+
+/** Flags that the first start writes to config.json, so that the next one needs none of them. */
+const KEPT = ['listen', 'announce', 'authorized-keys', 'kubo-api', 'tag', 'capacity', 'mdns']
+
+/** With bootstrap addresses, how long the words on the screen wait for a first peer, milliseconds. */
+const FIRST_PEER_MS = 1_500
 
 /** How long the first start waits for a Kubo to show itself, milliseconds. */
 const PROBE_MS = 1_000
@@ -87,17 +95,28 @@ async function isKubo(apiUrl: string): Promise<boolean> {
 }
 
 /** The first start writes what it decided, so that the next one does the same. */
-async function remember({ config, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<void> {
+async function remember({ config, flags, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<void> {
   const file = (await readConfigFile(home.config)) ?? {}
+  const isFirst = file['backend'] === undefined
+  const given = KEPT.flatMap((name) => (flags[camelCase(name)] === undefined ? [] : [[name, absolute(name, flags[camelCase(name)])] as const]))
   const values = {
     network,
     ...(config.bootstrap.length === 0 ? {} : { bootstrap: config.bootstrap }),
+    ...(isFirst ? Object.fromEntries(given) : {}),
     ...file,
-    ...(file['backend'] === undefined || file['backend'] === 'auto' ? { backend } : {}),
+    ...(isFirst || file['backend'] === 'auto' ? { backend } : {}),
   }
   if (JSON.stringify(values) !== JSON.stringify(file)) await writeConfigFile(home.config, values)
-  const isFirst = file['backend'] === undefined
   if (isFirst && config.authorizedKeys === undefined) for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+}
+
+/** A path means the same to a service that starts elsewhere. */
+function absolute(name: string, value: unknown): unknown {
+  return name === 'authorized-keys' ? resolve(value as string) : value
+}
+
+function camelCase(name: string): string {
+  return name.replace(/-(.)/g, (_, letter: string) => letter.toUpperCase())
 }
 
 async function sayReady(context: Context, network: string, agent: PinsubNode, choice: BackendChoice, isNew: boolean): Promise<void> {
@@ -106,6 +125,7 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   const { grants } = agent.keys()
   output.event({ event: 'ready', peer: agent.id, addresses, backend: choice.kind, network, authorized: grants.size })
   if (output.json) return
+  if (context.config.bootstrap.length > 0) await firstPeer(agent, context.signal)
   const keys = [...grants.values()].map(({ comment, author }) => (comment === '' ? author : comment))
   const named = keys.length > 3 ? `${keys.slice(0, 3).join(', ')}, …` : keys.join(', ')
   const address = addresses.find((text) => !isLoopback(text)) ?? addresses[0] ?? ''
@@ -144,6 +164,11 @@ function createLog({ config, output }: Context): Log {
     info: (message) => say('info', message),
     warn: (message) => say('warn', message),
   }
+}
+
+async function firstPeer(agent: PinsubNode, signal: AbortSignal): Promise<void> {
+  const until = Date.now() + FIRST_PEER_MS
+  while (agent.peers().length === 0 && Date.now() < until && !signal.aborted) await wait(50)
 }
 
 async function ended(signal: AbortSignal): Promise<void> {

@@ -18,7 +18,7 @@ export async function nodes(context: Context): Promise<number> {
     node.node,
     node.state,
     node.last_seen === null ? 'never seen' : ago(Date.now() - Date.parse(node.last_seen)),
-    node.backend === 'kubo' ? 'Kubo' : node.backend === 'helia' ? 'built in' : '',
+    `${node.backend === 'kubo' ? 'Kubo' : node.backend === 'helia' ? 'built in' : ''}${node.up === false ? ' (down)' : ''}`,
     node.free === undefined ? '' : `${bytes(node.free)} free`,
     node.trusted ? 'trusted' : 'not vouched for',
     node.addresses[0] ?? '',

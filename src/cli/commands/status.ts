@@ -24,21 +24,23 @@ export async function status(context: Context, args: readonly string[]): Promise
   const lines: string[][] = []
   for (const group of groups.values()) {
     const [first] = group as [StatusEvent]
-    const counts = (row: StatusEvent): boolean => row.status === 'pinned' && (row.trusted || group.every(({ trusted }) => !trusted))
-    const op = group.some((row) => row.status === 'pinned' || !['unpinned', 'superseded'].includes(row.status)) ? 'pin' : 'unpin'
-    const replicas = group.filter(op === 'pin' ? counts : ({ status: state }) => state === 'unpinned').length
+    const op = group.some((row) => row.op === 'pin') || group.every((row) => row.op === null) ? 'pin' : 'unpin'
+    const there = group.filter((row) => row.status === (op === 'pin' ? 'pinned' : 'unpinned')).map(({ node }) => node)
+    const replicas = op === 'pin' ? sender.replicas(there) : there.length
     const result = op === 'unpin' || replicas >= wanted ? 'ok' : 'short'
     isShort ||= result === 'short'
-    output.event({ event: 'done', cid: first.cid, op, pinset: first.pinset, replicas, wanted, result })
-    lines.push([shortCid(first.cid), first.pinset, op === 'pin' ? `${replicas}/${wanted} replicas` : 'let go'])
+    const goal = op === 'pin' ? wanted : group.length
+    output.event({ event: 'done', cid: first.cid, op, pinset: first.pinset, replicas, wanted: goal, result })
+    lines.push([shortCid(first.cid), first.pinset, op === 'pin' ? `${replicas}/${goal} replicas` : `let go on ${replicas}/${goal}`])
     for (const row of group) {
       const state = row.code === undefined ? row.status : `${row.status}: ${row.code}`
       const when = `${ago(Date.now() - Date.parse(row.at))}${row.source === 'receipt' ? ' (its last word; it does not answer now)' : ''}`
       lines.push([`  ${shortNode(row.node)}`, state, row.bytes === undefined ? '' : bytes(row.bytes), when])
     }
   }
+  const known = new Set(rows.map(({ cid }) => cidKey(parseCid(cid))))
   for (const cid of cids ?? []) {
-    if (rows.some((row) => cidKey(parseCid(row.cid)) === cidKey(parseCid(cid)))) continue
+    if (known.has(cidKey(parseCid(cid)))) continue
     isShort = true
     output.event({ event: 'done', cid, op: 'pin', replicas: 0, wanted, result: 'short' })
     lines.push([shortCid(cid), '', `0/${wanted} replicas: no node has heard of it`])

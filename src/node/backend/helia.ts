@@ -1,14 +1,19 @@
 import { join } from 'node:path'
 import type { Libp2p } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { createContent, type Content } from '../../content/content.ts'
 import { ContentError } from '../../content/errors.ts'
 import type { Clock } from '../../protocol/clock.ts'
 import { openBlockIndex } from '../../storage/block-index.ts'
+import { createOriginDialer } from './dialer.ts'
 import { BackendError, type BackendHealth, type PinBackend, type PinStat } from '../ports.ts'
 
 /** Pins at a time; more gain nothing while one bitswap message carries the wants of all. */
 const CONCURRENCY = 64
+
+/** What the dial of one peer may take, milliseconds. */
+const DIAL_MS = 5_000
 
 /** What the embedded backend may be told. */
 export interface HeliaBackendOptions {
@@ -32,6 +37,8 @@ export function createHeliaBackend(options: HeliaBackendOptions, ports: { readon
   const { libp2p, clock } = ports
   let running: { readonly content: Content; readonly close: () => void } | undefined
 
+  const reach = createOriginDialer((address) => libp2p.dial(multiaddr(address), { signal: AbortSignal.timeout(DIAL_MS) }), { clock })
+
   function content(): Content {
     if (running === undefined) throw new BackendError('unavailable', 'the embedded backend is not running')
     return running.content
@@ -39,6 +46,7 @@ export function createHeliaBackend(options: HeliaBackendOptions, ports: { readon
 
   return {
     kind: 'helia',
+    reach,
     concurrency: CONCURRENCY,
 
     get content() {

@@ -4,7 +4,7 @@ import type { Clock } from '../../protocol/clock.ts'
 import { BackendError } from '../ports.ts'
 import type { BackendPeer, PinBackend, PinStat } from '../ports.ts'
 import { createKuboHttp } from './kubo-http.ts'
-import { createOriginDialer } from './kubo-origins.ts'
+import { createOriginDialer } from './dialer.ts'
 import { readHealth, readPeer, requireVersion } from './kubo-daemon-facts.ts'
 
 /** What the Kubo backend may be told. */
@@ -115,6 +115,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
 
   return {
     kind: 'kubo',
+    reach: dial,
     concurrency: CONCURRENCY,
     start: () => Promise.resolve(),
     stop() {

@@ -6,7 +6,7 @@ const REDIAL_MS = 10_000
 const MAX_REMEMBERED = 256
 
 /**
- * Lets a daemon dial who may hold the content. Resolves never and fails never: a want goes out to peers that connect later too,
+ * Dials who may hold the content, in the background. Resolves never and fails never: a want goes out to peers that connect later too,
  * so that a pin does not have to wait for addresses that lead nowhere (a laptop's private ones do, each time).
  */
 export function createOriginDialer(connect: (address: string) => Promise<unknown>, { clock }: { readonly clock: Clock }): (
