@@ -66,8 +66,8 @@ export const MAX_QUERY_CIDS = 1_000
 /** Time between two ack batches of a node, for each node that shares the topic: all together they speak 200 times a second, half of what a mesh of five carries. */
 export const ACK_INTERVAL_PER_NODE_MS = 5
 
-/** Time between two acks of one command, for each of its operations: one of 1,000 takes 8 KB and every node verifies it. */
-export const ACK_INTERVAL_PER_OPERATION_MS = 0.5
+/** Time between two acks of a command of 1,000 operations, less for fewer: such an ack takes 8 KB and every node verifies it. */
+export const ACK_INTERVAL_PER_1000_OPERATIONS_MS = 500
 
 /** A sender sees news at least this often. */
 export const ACK_INTERVAL_MAX_MS = 2_000
