@@ -66,11 +66,11 @@ export async function showSending(author: string, events: AsyncGenerator<AddEven
     const shown = lines()
     if (shown.length > 0) output.note(shown.join('\n'))
     const worst = done.reduce((least, event) => (event.replicas - event.wanted < least.replicas - least.wanted ? event : least))
-    const score = `${worst.replicas}/${worst.wanted} replicas`
+    const score = worst.op === 'unpin' ? `let go on ${worst.replicas}/${count(worst.wanted, 'node')}` : `${worst.replicas}/${worst.wanted} replicas`
     const many = done.length > 1 ? ` of ${count(done.length, 'CID')}` : ''
     const isAccepted = outcome === 'reached' && worst.replicas < worst.wanted
     const text = {
-      reached: isAccepted ? `accepted by ${count(nodes.size, 'node')}${many} in ${duration(elapsed())}; they go on by themselves` : `${worst.op === 'unpin' ? `let go on ${count(worst.replicas, 'node')}` : score}${many} in ${duration(elapsed())}${root === undefined ? '' : '. You can go offline.'}`,
+      reached: isAccepted ? `accepted by ${count(nodes.size, 'node')}${many} in ${duration(elapsed())}; they go on by themselves` : `${score}${many} in ${duration(elapsed())}${root === undefined ? '' : '. You can go offline.'}`,
       short: `${score}${many} after ${duration(elapsed())}: timed out short. The command stands; the nodes go on, see pinsub status`,
       refused: `refused by every node reached${many}: ${reasons(nodes, author)}`,
     }[outcome]

@@ -2,7 +2,7 @@
 import { encodeAck, type OperationState } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { sealEnvelope, type CommandId, type Envelope, type Verified } from '../protocol/envelope.ts'
-import { ACK_BURST, ACK_GATHER_MS, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS, ACK_INTERVAL_PER_1000_OPERATIONS_MS } from '../protocol/limits.ts'
+import { ACK_BURST, ACK_GATHER_MS, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS, ACK_INTERVAL_PER_THOUSAND_MS } from '../protocol/limits.ts'
 import type { StoredOperation } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Store } from './store.ts'
@@ -95,7 +95,7 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
       if (at > now) break
       notBefore.delete(other)
     }
-    notBefore.set(seq, now + Math.min(ACK_INTERVAL_MAX_MS, (operations * ACK_INTERVAL_PER_1000_OPERATIONS_MS) / 1_000))
+    notBefore.set(seq, now + Math.min(ACK_INTERVAL_MAX_MS, (operations * ACK_INTERVAL_PER_THOUSAND_MS) / 1_000))
   }
 
   const statesOf = (operations: readonly StoredOperation[]): OperationState[] =>

@@ -67,7 +67,7 @@ export const MAX_QUERY_CIDS = 1_000
 export const ACK_INTERVAL_PER_NODE_MS = 5
 
 /** Time between two acks of a command of 1,000 operations, less for fewer: such an ack takes 8 KB and every node verifies it. */
-export const ACK_INTERVAL_PER_1000_OPERATIONS_MS = 500
+export const ACK_INTERVAL_PER_THOUSAND_MS = 500
 
 /** A sender sees news at least this often. */
 export const ACK_INTERVAL_MAX_MS = 2_000
