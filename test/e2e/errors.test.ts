@@ -192,12 +192,15 @@ describe('nodes that cannot be reached', () => {
     await fails(5, new RegExp(`is not ${wrong} but ${peer}`), ask(address.replace(peer, wrong)))
   })
 
-  test('init --bootstrap that reaches nobody writes no config.json, and can be run again', async () => {
+  test('init --bootstrap with the wrong network, or none, keeps neither, and what it advises works', async () => {
     const home = net.sandbox.path('unmet')
     const { address = '' } = net.agents[0] ?? {}
-    await fails(5, /is of network/, ['init', '--home', home, '--network', 'elsewhere', '--bootstrap', address])
+    await fails(5, /is of network .* give that with --network/, ['init', '--home', home, '--bootstrap', address])
+    await fails(5, /is of network .* give that with --network/, ['init', '--home', home, '--network', 'elsewhere', '--bootstrap', address])
     expect(existsSync(join(home, 'config.json'))).toBe(false)
+    expect(existsSync(join(home, 'known_nodes'))).toBe(false)
     expect((await net.sandbox.run(['init', '--home', home, '--network', net.name, '--bootstrap', address])).code).toBe(0)
+    expect(JSON.parse(await readFile(join(home, 'config.json'), 'utf8'))).toMatchObject({ network: net.name, bootstrap: [address] })
   })
 })
 

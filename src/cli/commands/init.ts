@@ -43,16 +43,17 @@ export async function init(context: Context): Promise<number> {
   if (config.network !== undefined && config.network !== network) {
     throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${network}, not ${config.network}`, 'use another home: --home DIR')
   }
+  const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, line)
+  const values = (await readConfigFile(home.config)) ?? {}
+  // Not before the nodes were met: who gave the wrong name, or none, could not give the right one any more.
   if (file['network'] === undefined) {
-    await writeConfigFile(home.config, { ...file, network })
+    await writeConfigFile(home.config, { network, ...values })
     created.push(home.config)
   }
-  const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, line)
-  const bootstrap = (await readConfigFile(home.config))?.['bootstrap']
 
   output.event({ event: 'init', home: home.dir, network, line, fingerprint: signer.author, created, reached })
   output.result(`${created.length > 0 ? 'Made' : 'Kept'} ${home.dir}: network ${network}, signing key ${signer.author} (0600).`)
-  if (reached.length === 0 && bootstrap === undefined) {
+  if (reached.length === 0 && values['bootstrap'] === undefined) {
     output.result('On each machine that shall store (a Kubo at 127.0.0.1:5001 is used, else storage is built in), run:\n')
     output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(line)}\n`)
   }

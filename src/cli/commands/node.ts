@@ -12,6 +12,7 @@ import type { BackendHealth, Log } from '../../node/ports.ts'
 import { requireNetwork, type Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { bytes, count, shortNode } from '../format.ts'
+import { collectStartGarbage } from '../garbage.ts'
 import { printUnit } from '../unit.ts'
 
 /** Listens on every address of the machine unless told otherwise. */
@@ -61,11 +62,13 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
   await agent.start()
   const onHangup = (): void => void agent.reload()
   process.on('SIGHUP', onHangup)
+  const keepGarbage = collectStartGarbage()
   try {
     await sayReady(context, network, agent, backend, isNew)
     await ended(signal)
   } finally {
     process.off('SIGHUP', onHangup)
+    keepGarbage()
   }
   log.info('stopping')
   return EXIT.ok
