@@ -23,6 +23,7 @@ export interface Output {
   dim(text: string): string
 }
 
+// oxlint-disable-next-line no-control-regex
 const STYLES = /\u001b\[[012]m/g
 
 /** The text with control characters shown as `\\x1b`; line ends and our own styles stay. */

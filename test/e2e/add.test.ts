@@ -57,7 +57,11 @@ test('a folder is imported, published, held by all, and read back from every dis
   expect(found[0]?.blocks).toBeGreaterThan(12)
   expect(await temporaries()).toEqual([])
   const pins = only((await net.as(['ls'])).events, 'pin')
-  expect(pins.find((pin) => pin['cid'] === cid)).toMatchObject({ name: 'my site', pinset: 'default', nodes: expect.arrayContaining(net.agents.map(({ peer }) => peer)) })
+  expect(pins.find((pin) => pin['cid'] === cid)).toMatchObject({
+    name: 'my site',
+    pinset: 'default',
+    nodes: expect.arrayContaining(net.agents.map(({ peer }) => peer))
+  })
 })
 
 test('for people: the CID alone on stdout, the story on stderr', async () => {
@@ -73,7 +77,13 @@ test('for people: the CID alone on stdout, the story on stderr', async () => {
 test('--hidden changes what is imported; an empty folder is a folder', async () => {
   const dir = await folder('hidden', { a: 'a', '.b': 'b' })
   const empty = await folder('empty', {})
-  const [without, including, nothing] = await Promise.all([['add', dir], ['add', dir, '--hidden'], ['add', empty]].map((args) => net.as(args)))
+  const [without, including, nothing] = await Promise.all(
+    [
+      ['add', dir],
+      ['add', dir, '--hidden'],
+      ['add', empty]
+    ].map((args) => net.as(args))
+  )
   expect([without?.code, including?.code, nothing?.code]).toEqual([0, 0, 0])
   const files = [without, including, nothing].map((ran) => only(ran?.events ?? [], 'imported')[0]?.['files'])
   expect(files).toEqual([1, 2, 0])

@@ -37,7 +37,7 @@ async function rewrite(edit: (text: string) => string): Promise<void> {
       const since = process.said()
       await writeFile(file, edit(await readFile(file, 'utf8')))
       await process.complaint(/authorized_keys changed/, since)
-    }),
+    })
   )
 }
 
@@ -87,7 +87,10 @@ test('a stranger is refused by every node, told why, and nothing is pinned', asy
   expect(sent.events.at(-1)).toMatchObject({ event: 'done', cid: ABSENT, replicas: 0, result: 'refused' })
   expect(await wanted()).not.toContain(ABSENT)
   const shown = await sandbox.run(['send', 'pin', ABSENT, '--home', stranger.home])
-  expect(shown).toMatchObject({ code: 4, stdout: expect.stringMatching(/refused by every node reached: SHA256:\S+ is not in authorized_keys there/) })
+  expect(shown).toMatchObject({
+    code: 4,
+    stdout: expect.stringMatching(/refused by every node reached: SHA256:\S+ is not in authorized_keys there/)
+  })
   const { stdout: fingerprint } = await sandbox.run(['keys', 'show', '--home', stranger.home, '--json'])
   expect(shown.stdout).toContain((JSON.parse(fingerprint) as { fingerprint: string }).fingerprint)
 })

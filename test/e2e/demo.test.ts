@@ -25,7 +25,15 @@ async function left(): Promise<string[]> {
 test('it ends well, tells its story, and leaves no process and no folder', async () => {
   const { code, stdout, stderr } = await sandbox.run(['demo', folder], { deadline: 60_000 })
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
-  for (const step of [/^1  Three nodes start/m, /^2  The sender imports/m, /3\/3 replicas in/, /^3  The sender is gone/m, /^4  A stranger signs/m, /exit 4/, /^5  The sender lets go/m]) {
+  for (const step of [
+    /^1  Three nodes start/m,
+    /^2  The sender imports/m,
+    /3\/3 replicas in/,
+    /^3  The sender is gone/m,
+    /^4  A stranger signs/m,
+    /exit 4/,
+    /^5  The sender lets go/m
+  ]) {
     expect(stdout).toMatch(step)
   }
   expect(stdout.match(/every hash right/g)).toHaveLength(3)

@@ -47,7 +47,7 @@ describe('the command line', () => {
     [['send', 'pin', CID, '--jsno'], /unknown option '--jsno'[^]*--json/],
     [['send', 'pin', CID, '--timeout'], /'--timeout <time>' argument missing/],
     [['node', '--backend', 'ceph'], /'ceph' is invalid.*auto, helia, kubo/],
-    [['completion', 'tcsh'], /tcsh.*bash, zsh or fish/],
+    [['completion', 'tcsh'], /tcsh.*bash, zsh or fish/]
   ] as const)('%j is a usage error', async ([args, message]) => {
     const { code, stdout, stderr } = await net.sandbox.run(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })
@@ -55,7 +55,10 @@ describe('the command line', () => {
   })
 
   test('--json tells of usage errors too', async () => {
-    for (const args of [['sned', '--json'], ['--json', 'send', 'pin', CID, '--nope']]) {
+    for (const args of [
+      ['sned', '--json'],
+      ['--json', 'send', 'pin', CID, '--nope']
+    ]) {
       const { code, events } = await net.sandbox.run(args)
       expect(code).toBe(2)
       expect(events).toEqual([expect.objectContaining({ event: 'error', code: 'usage' })])
@@ -72,7 +75,7 @@ describe('the command line', () => {
     [['--bootstrap', '/ip4/300.0.0.1/tcp/1'], /--bootstrap: .* is not a multiaddr/],
     [['--origin', '/ip4/127.0.0.1/tcp/4001'], /"\/ip4\/127\.0\.0\.1\/tcp\/4001" is not the address of a peer: .*\/p2p\//],
     [['--origin', 'nowhere'], /"nowhere" is not the address of a peer/],
-    [['--name', 'x'.repeat(2_000)], /name/],
+    [['--name', 'x'.repeat(2_000)], /name/]
   ] as const)('%j is refused before anything is sent', async ([flags, message]) => {
     await fails(2, message, ['send', 'pin', CID, '--home', net.home, ...flags])
   })
@@ -90,7 +93,7 @@ describe('settings', () => {
     ['{"bootstrap":["nowhere"]}', /config\.json: "bootstrap": "nowhere" is not an address/],
     ['{"timeout":"soon"}', /config\.json: "timeout": "soon" is not a duration/],
     ['{bad', /config\.json is not JSON/],
-    ['[]', /config\.json: an object of settings was expected/],
+    ['[]', /config\.json: an object of settings was expected/]
   ] as const)('config.json %s', async ([text, message], { task }) => {
     const home = await homeWith(`config-${task.id}`, { 'config.json': text })
     await fails(2, message, ['ls', '--home', home])
@@ -183,7 +186,11 @@ describe('nodes that cannot be reached', () => {
   })
 
   test('a node of another network', async () => {
-    await fails(5, new RegExp(`is of network "${net.name}": give that with --network`), [...ask(net.agents[0]?.address ?? ''), '--network', 'elsewhere'])
+    await fails(5, new RegExp(`is of network "${net.name}": give that with --network`), [
+      ...ask(net.agents[0]?.address ?? ''),
+      '--network',
+      'elsewhere'
+    ])
   })
 
   test('a node that is another than the address says', async () => {
@@ -208,13 +215,27 @@ describe('agents that cannot start', () => {
   test('a port in use', async () => {
     const address = (net.agents[0]?.address ?? '').replace(/\/p2p\/.*/, '')
     const port = address.split('/').at(-1)
-    await fails(1, new RegExp(`127\\.0\\.0\\.1:${port} is in use: .*--listen`), ['node', '--home', net.sandbox.path('port'), '--network', 'x', '--backend', 'helia', '--listen', address])
+    await fails(1, new RegExp(`127\\.0\\.0\\.1:${port} is in use: .*--listen`), [
+      'node',
+      '--home',
+      net.sandbox.path('port'),
+      '--network',
+      'x',
+      '--backend',
+      'helia',
+      '--listen',
+      address
+    ])
   })
 
   test('a home in use says by whom, and takes it once that one is gone', async () => {
     const home = net.sandbox.path('taken')
     const first = await startAgent(net.sandbox, home, agentArgs(home, '--network', 'x'))
-    await fails(1, new RegExp(`taken.* is in use by another pinsub node \\(process ${first.process.child.pid} .*\\).*--home`), agentArgs(home).filter((arg) => arg !== '--json'))
+    await fails(
+      1,
+      new RegExp(`taken.* is in use by another pinsub node \\(process ${first.process.child.pid} .*\\).*--home`),
+      agentArgs(home).filter((arg) => arg !== '--json')
+    )
     await first.process.end('SIGKILL')
     await startAgent(net.sandbox, home, agentArgs(home))
   })
@@ -228,10 +249,18 @@ describe('agents that cannot start', () => {
       using db = new DatabaseSync(file)
       db.exec('PRAGMA user_version=99')
     }
-    await fails(1, /state\.db was written by a newer pinsub \(schema 99.*update pinsub/, agentArgs(home).filter((arg) => arg !== '--json'))
+    await fails(
+      1,
+      /state\.db was written by a newer pinsub \(schema 99.*update pinsub/,
+      agentArgs(home).filter((arg) => arg !== '--json')
+    )
     await rm(file)
     await writeFile(file, 'this is no database, and long enough to be taken for one'.repeat(50))
-    await fails(1, /state\.db is damaged.*move it away/, agentArgs(home).filter((arg) => arg !== '--json'))
+    await fails(
+      1,
+      /state\.db is damaged.*move it away/,
+      agentArgs(home).filter((arg) => arg !== '--json')
+    )
   })
 
   test('an --authorize that is no key', async () => {

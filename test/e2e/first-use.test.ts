@@ -35,11 +35,17 @@ test('init makes a private home, and changes nothing when it runs again', async 
   const first = await sandbox.run(['init', '--home', home, '--json'])
   expect(first).toMatchObject({ code: 0, stderr: '' })
   const [made] = only(first.events, 'init')
-  expect(made).toMatchObject({ home, network: expect.stringMatching(/^[a-z]+-[a-z]+-[0-9a-f]+$/), fingerprint: expect.stringMatching(/^SHA256:/) })
+  expect(made).toMatchObject({
+    home,
+    network: expect.stringMatching(/^[a-z]+-[a-z]+-[0-9a-f]+$/),
+    fingerprint: expect.stringMatching(/^SHA256:/)
+  })
   expect(made?.['line']).toMatch(/^ssh-ed25519 AAAA\S+ \S+@\S+$/)
   const files = ['authorized_keys', 'config.json', 'id_ed25519', 'id_ed25519.pub']
   expect((await readdir(home)).toSorted()).toEqual(files)
-  expect(new Set(made?.['created'] as string[])).toEqual(new Set(['authorized_keys', 'config.json', 'id_ed25519'].map((name) => join(home, name))))
+  expect(new Set(made?.['created'] as string[])).toEqual(
+    new Set(['authorized_keys', 'config.json', 'id_ed25519'].map((name) => join(home, name)))
+  )
   expect(await mode(home)).toBe('700')
   expect(await Promise.all(files.map((name) => mode(join(home, name))))).toEqual(['600', '600', '600', '644'])
 
@@ -53,7 +59,10 @@ test('init makes a private home, and changes nothing when it runs again', async 
 test('init keeps a key that is there, and refuses to make a home another network', async () => {
   const home = sandbox.path('home')
   const { stdout: line } = await sandbox.run(['keys', 'gen', '--home', home])
-  expect(only((await sandbox.run(['init', '--home', home, '--network', 'mine', '--json'])).events, 'init')[0]).toMatchObject({ network: 'mine', line: line.trim() })
+  expect(only((await sandbox.run(['init', '--home', home, '--network', 'mine', '--json'])).events, 'init')[0]).toMatchObject({
+    network: 'mine',
+    line: line.trim()
+  })
   const other = await sandbox.run(['init', '--home', home, '--network', 'other', '--json'])
   expect(other.code).toBe(2)
   expect(other.events.at(-1)).toMatchObject({ event: 'error', code: 'network', message: expect.stringContaining('mine') })
@@ -125,7 +134,12 @@ test('a node without a network ends with what to do', async () => {
   const { code, events } = await sandbox.run(['node', '--home', sandbox.path('server'), '--json'])
   expect(code).toBe(2)
   expect(events).toEqual([
-    { event: 'error', code: 'no-network', message: expect.stringContaining(sandbox.path('server', 'config.json')), hint: expect.stringContaining('pinsub init') }
+    {
+      event: 'error',
+      code: 'no-network',
+      message: expect.stringContaining(sandbox.path('server', 'config.json')),
+      hint: expect.stringContaining('pinsub init')
+    }
   ])
   expect(existsSync(sandbox.path('server'))).toBe(false)
 })

@@ -26,7 +26,10 @@ function options(): SenderOptions {
 }
 
 /** Consumes a send; `onEvent` may take its time. */
-async function follow(events: AsyncGenerator<AddEvent, Outcome>, onEvent: (event: AddEvent) => void | Promise<void> = () => {}): Promise<Outcome> {
+async function follow(
+  events: AsyncGenerator<AddEvent, Outcome>,
+  onEvent: (event: AddEvent) => void | Promise<void> = () => {}
+): Promise<Outcome> {
   for (;;) {
     const next = await events.next()
     if (next.done === true) return next.value
@@ -57,7 +60,9 @@ test('add, status, pins, nodes, unpin, stop', async () => {
   expect(added).toBe('reached')
   expect(await statuses(sender, cid)).toEqual(['pinned', 'pinned'])
   expect(await sender.pins()).toMatchObject([{ cid, name: 'library', author: sender.author }])
-  expect(sender.nodes().map(({ state, trusted }) => ({ state, trusted }))).toEqual(Array.from({ length: 2 }, () => ({ state: 'online', trusted: true })))
+  expect(sender.nodes().map(({ state, trusted }) => ({ state, trusted }))).toEqual(
+    Array.from({ length: 2 }, () => ({ state: 'online', trusted: true }))
+  )
   expect(await follow(sender.unpin([cid]))).toBe('reached')
   expect(await sender.pins()).toEqual([])
 })
@@ -92,7 +97,13 @@ test('errors have stable names and codes', async () => {
   await using sender = await createSender(options())
   await expect(sender.pin([]).next()).rejects.toBeInstanceOf(SenderError)
   const { signal } = new AbortController()
-  await expect(follow(sender.pin(['bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'], { signal: AbortSignal.any([signal, AbortSignal.abort(new Error('changed my mind'))]) }))).rejects.toThrow('changed my mind')
+  await expect(
+    follow(
+      sender.pin(['bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'], {
+        signal: AbortSignal.any([signal, AbortSignal.abort(new Error('changed my mind'))])
+      })
+    )
+  ).rejects.toThrow('changed my mind')
 })
 
 test('after stop nothing keeps the process alive', async () => {
@@ -103,7 +114,11 @@ test('after stop nothing keeps the process alive', async () => {
     for await (const event of sender.unpin(['bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'])) console.log(JSON.stringify(event))
     await sender.stop()
   `
-  const { code, events, stderr } = await net.sandbox.spawn(process.execPath, ['--input-type=module', '-e', program, JSON.stringify(options())], { deadline: 15_000 }).ended
+  const { code, events, stderr } = await net.sandbox.spawn(
+    process.execPath,
+    ['--input-type=module', '-e', program, JSON.stringify(options())],
+    { deadline: 15_000 }
+  ).ended
   expect({ code, stderr }).toEqual({ code: 0, stderr: '' })
   expect(events.filter(({ event }) => event === 'done').map(({ result }) => result)).toEqual(['ok', 'ok'])
 })

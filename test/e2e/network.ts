@@ -83,7 +83,11 @@ export async function createNetwork(count = 3): Promise<TestNetwork> {
       return at
     },
     onDisk: (agent, cid) =>
-      verify(CID.parse(cid), createFileBlockstore({ dir: join(agent.home, 'node', 'blocks'), durable: false }), AbortSignal.timeout(10_000)),
+      verify(
+        CID.parse(cid),
+        createFileBlockstore({ dir: join(agent.home, 'node', 'blocks'), durable: false }),
+        AbortSignal.timeout(10_000)
+      ),
     [Symbol.asyncDispose]: () => sandbox[Symbol.asyncDispose]()
   }
 }

@@ -5,7 +5,22 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createSandbox, type Sandbox } from '../support/cli.ts'
 
 const COMMANDS = [
-  'init', 'node', 'add', 'send pin', 'send unpin', 'status', 'ls', 'nodes', 'nodes trust', 'keys', 'keys gen', 'keys show', 'keys list', 'keys add', 'demo', 'completion'
+  'init',
+  'node',
+  'add',
+  'send pin',
+  'send unpin',
+  'status',
+  'ls',
+  'nodes',
+  'nodes trust',
+  'keys',
+  'keys gen',
+  'keys show',
+  'keys list',
+  'keys add',
+  'demo',
+  'completion'
 ]
 
 let sandbox: Sandbox
@@ -40,7 +55,8 @@ describe('help', () => {
 
 describe('completion', () => {
   const SHELLS = ['bash', 'zsh', 'fish'].map((shell) => ({ shell, absent: spawnSync(shell, ['-c', ':']).error !== undefined }))
-  for (const { shell } of SHELLS.filter(({ absent }) => absent)) console.warn(`SKIPPED: no ${shell} here, its completion script is only printed`)
+  for (const { shell } of SHELLS.filter(({ absent }) => absent))
+    console.warn(`SKIPPED: no ${shell} here, its completion script is only printed`)
 
   const script = async (shell: string): Promise<string> => {
     const { code, stdout } = await sandbox.run(['completion', shell])
@@ -70,7 +86,7 @@ describe('completion', () => {
     ['pinsub --home /tmp send unpin --pin', ['--pinset']],
     ['pinsub send pin --name add --rep', ['--replicas']],
     ['pinsub keys ', ['gen', 'show', 'list', 'add']],
-    ['pinsub nodes t', ['trust']],
+    ['pinsub nodes t', ['trust']]
   ] as const)('bash completes %j', async ([line, expected]) => {
     const file = await script('bash')
     const words = line.split(' ')

@@ -24,7 +24,15 @@ test('ls lists what is wanted, and who wants and holds it', async () => {
   expect(code).toBe(0)
   const { fingerprint } = only((await net.as(['keys', 'show'])).events, 'key')[0] as unknown as { fingerprint: string }
   expect(events).toMatchObject([
-    { event: 'pin', cid, pinset: 'default', name: 'report', author: fingerprint, at: expect.stringMatching(RFC3339), nodes: expect.any(Array) }
+    {
+      event: 'pin',
+      cid,
+      pinset: 'default',
+      name: 'report',
+      author: fingerprint,
+      at: expect.stringMatching(RFC3339),
+      nodes: expect.any(Array)
+    }
   ])
   expect(new Set(events[0]?.['nodes'] as string[])).toEqual(new Set(net.agents.map(({ peer }) => peer)))
   expect((await net.as(['ls', '--pinset', 'nothing-here'])).events).toEqual([])
@@ -72,7 +80,15 @@ describe('status', () => {
     const rows = only(events, 'status')
     expect(new Set(rows.map(({ node }) => node))).toEqual(new Set(net.agents.map(({ peer }) => peer)))
     for (const row of rows) {
-      expect(row).toMatchObject({ cid, pinset: 'default', status: 'pinned', bytes: 8, at: expect.stringMatching(RFC3339), source: 'live', trusted: true })
+      expect(row).toMatchObject({
+        cid,
+        pinset: 'default',
+        status: 'pinned',
+        bytes: 8,
+        at: expect.stringMatching(RFC3339),
+        source: 'live',
+        trusted: true
+      })
     }
     expect(events.at(-1)).toEqual({ event: 'done', cid, op: 'pin', pinset: 'default', replicas: 2, wanted: 2, result: 'ok' })
   })
@@ -92,7 +108,15 @@ describe('status', () => {
   test('a server without a key may ask', async () => {
     const [agent] = net.agents
     expect(existsSync(join(agent?.home ?? '', 'id_ed25519'))).toBe(false)
-    const { code, events } = await net.sandbox.run(['status', cid, '--home', agent?.home ?? '', '--bootstrap', agent?.address ?? '', '--json'])
+    const { code, events } = await net.sandbox.run([
+      'status',
+      cid,
+      '--home',
+      agent?.home ?? '',
+      '--bootstrap',
+      agent?.address ?? '',
+      '--json'
+    ])
     expect(code).toBe(0)
     expect(only(events, 'status')).toHaveLength(2)
   })
@@ -104,7 +128,12 @@ describe('keys', () => {
     const made = await net.sandbox.run(['keys', 'gen', file, '--json'])
     expect(made.code).toBe(0)
     const [key] = only(made.events, 'key')
-    expect(key).toEqual({ event: 'key', line: expect.stringMatching(/^ssh-ed25519 AAAA/), fingerprint: expect.stringMatching(/^SHA256:/), file })
+    expect(key).toEqual({
+      event: 'key',
+      line: expect.stringMatching(/^ssh-ed25519 AAAA/),
+      fingerprint: expect.stringMatching(/^SHA256:/),
+      file
+    })
     expect((await stat(file)).mode & 0o777).toBe(0o600)
     expect((await stat(`${file}.pub`)).mode & 0o777).toBe(0o644)
     const before = await readFile(file, 'utf8')

@@ -40,7 +40,12 @@ test('a pin and its unpin, told as the contract says', async () => {
   expect(pin).toMatchObject({ code: 0, stderr: '' })
   expect(pin.events[0]).toEqual({ event: 'sent', command: expect.stringMatching(/^[0-9a-f]{64}$/), cids: 1, nodes: expect.any(Array) })
   expect(pin.events.at(-1)).toEqual({ event: 'done', cid: cid(0), op: 'pin', replicas: 3, wanted: 3, result: 'ok' })
-  expect(only(pin.events, 'ack').findLast(({ status }) => status === 'pinned')).toMatchObject({ cid: cid(0), op: 'pin', bytes: 7, trusted: true })
+  expect(only(pin.events, 'ack').findLast(({ status }) => status === 'pinned')).toMatchObject({
+    cid: cid(0),
+    op: 'pin',
+    bytes: 7,
+    trusted: true
+  })
   expect(only((await net.as(['ls', '--pinset', 'p1'])).events, 'pin')).toMatchObject([{ cid: cid(0), name: 'first', pinset: 'p1' }])
 
   const unpin = await net.as(['send', 'unpin', cid(0), '--pinset', 'p1'])
@@ -51,7 +56,17 @@ test('a pin and its unpin, told as the contract says', async () => {
 
 test('every spelling of a CID is taken, and told as it was meant', async () => {
   const v0 = CID.parse('QmUNLLsPACCz1vLxQVkXqqLX5R1X345qqfHbsf67hvA3Nn')
-  const { code, events } = await net.as(['send', 'pin', v0.toString(), `/ipfs/${cid(1)}`, `ipfs://${cid(2)}`, cid(1), '--detach', '--pinset', 'p2'])
+  const { code, events } = await net.as([
+    'send',
+    'pin',
+    v0.toString(),
+    `/ipfs/${cid(1)}`,
+    `ipfs://${cid(2)}`,
+    cid(1),
+    '--detach',
+    '--pinset',
+    'p2'
+  ])
   expect(code).toBe(0)
   expect(only(events, 'sent')).toMatchObject([{ cids: 3 }])
   expect(only(events, 'done').map((done) => done['cid'])).toEqual([v0.toString(), cid(1), cid(2)])
@@ -74,7 +89,9 @@ describe('-', () => {
     const stdin = `${cid(6)}\nnot-a-cid\n${cid(7)}\n`
     const { code, events } = await net.sandbox.run(['send', 'pin', '-', '--home', home, '--json'], { stdin })
     expect(code).toBe(2)
-    expect(events).toEqual([{ event: 'error', code: 'cid', message: expect.stringMatching(/line 2: "not-a-cid"/), hint: 'nothing was sent' }])
+    expect(events).toEqual([
+      { event: 'error', code: 'cid', message: expect.stringMatching(/line 2: "not-a-cid"/), hint: 'nothing was sent' }
+    ])
     expect(existsSync(join(home, 'sender'))).toBe(false)
   })
 
@@ -160,7 +177,9 @@ test('with no node to reach nothing is signed, and nothing is sent later', async
   await agent.process.end()
   const gone = await net.sandbox.run(['send', 'pin', cid(0), '--home', home, '--bootstrap', agent.address, '--json'])
   expect(gone.code).toBe(5)
-  expect(gone.events).toEqual([expect.objectContaining({ event: 'error', code: 'no-node', message: expect.stringMatching(/127\.0\.0\.1:\d+ refused the connection/) })])
+  expect(gone.events).toEqual([
+    expect.objectContaining({ event: 'error', code: 'no-node', message: expect.stringMatching(/127\.0\.0\.1:\d+ refused the connection/) })
+  ])
   using ledger = new DatabaseSync(join(home, 'sender', 'ledger.db'), { readOnly: true })
   expect(ledger.prepare('SELECT * FROM commands').all()).toEqual([])
 })

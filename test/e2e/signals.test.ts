@@ -3,7 +3,7 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { once } from 'node:events'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
-import { createSandbox, type Sandbox } from '../support/cli.ts'
+import { createSandbox, PINSUB, type Sandbox } from '../support/cli.ts'
 import { leaf } from '../support/dags.ts'
 import { makePinPeer } from '../support/pin-peer.ts'
 import { agentArgs, createNetwork, only, startAgent } from './network.ts'
@@ -86,6 +86,6 @@ test('killed, an agent starts again with its pins, and does what it was told bef
 })
 
 test('a reader that goes away early is no error', async () => {
-  const { code, stdout, stderr } = await sandbox.spawn('sh', ['-c', '"$0" "$1" completion bash | head -1', process.execPath, join(import.meta.dirname, '../../bin/pinsub.cjs')]).ended
+  const { code, stdout, stderr } = await sandbox.spawn('sh', ['-c', '"$0" "$1" completion bash | head -1', process.execPath, PINSUB]).ended
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '# pinsub completion for bash\n', stderr: '' })
 })

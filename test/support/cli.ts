@@ -124,9 +124,16 @@ function follow(child: ChildProcessWithoutNullStreams, name: string, { stdin, de
     clearTimeout(timer)
     alive.delete(child)
     if (isLate) reject(new Error(`still running after ${deadline} ms: ${told()}`))
-    else finish({ code, signal, stdout, stderr, get events() {
-      return lines(stdout).map(parse)
-    } })
+    else
+      finish({
+        code,
+        signal,
+        stdout,
+        stderr,
+        get events() {
+          return lines(stdout).map(parse)
+        }
+      })
     watchers.forEach((look) => look())
   })
   const hasEnded = (): boolean => !alive.has(child)
@@ -157,7 +164,8 @@ function follow(child: ChildProcessWithoutNullStreams, name: string, { stdin, de
     ended,
     // The last piece of what was printed may be half a line.
     event: (is) => waitFor(() => stdout.split('\n').slice(0, -1).map(parse).find(is), `the event ${is.toString()}`),
-    complaint: (pattern, since = 0) => waitFor(() => lines(stderr.slice(since)).find((line) => pattern.test(line)), `a complaint like ${pattern}`),
+    complaint: (pattern, since = 0) =>
+      waitFor(() => lines(stderr.slice(since)).find((line) => pattern.test(line)), `a complaint like ${pattern}`),
     said: () => stderr.length,
     end,
     async [Symbol.asyncDispose]() {
