@@ -1,11 +1,12 @@
 /** Measures what the README quotes, on this machine: `npm run bench [-- NAME…]`. Prints a table, and JSON with `--json`. */
 import { bulk } from './bulk.ts'
 import { cold } from './cold.ts'
+import { kubo } from './kubo.ts'
 import { latency } from './latency.ts'
 import { memory } from './memory.ts'
 import type { Figure } from './support/figure.ts'
 
-const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { latency, cold, bulk, memory }
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { latency, cold, bulk, kubo, memory }
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const figures: Figure[] = []

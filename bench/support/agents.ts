@@ -5,10 +5,7 @@ import { readFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { createInterface } from 'node:readline'
 
-/** The command line as users run it. */
-export const BUNDLE = resolve(import.meta.dirname, '../../dist/pinsub.js')
-
-/** What starts the bundle. */
+/** What starts the built bundle, as users run it. */
 export const START = resolve(import.meta.dirname, '../../bin/pinsub.cjs')
 
 /** A running agent. */

@@ -36,10 +36,7 @@ const ANNOUNCE_MS = 200
 /** What the dial of one origin may take. */
 const DIAL_MS = 5_000
 
-/** Fetches blocks from connected peers and serves them ours. */
-export type Exchange = ReturnType<typeof createExchange>
-
-/** Makes an {@link Exchange} on a started libp2p host. */
+/** Makes what fetches blocks from connected peers and serves them ours, on a started libp2p host. */
 export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks: BlockSource }) {
   const { libp2p, blocks } = ports
   const slots = createSlots(MAX_FETCHES)

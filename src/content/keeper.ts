@@ -59,7 +59,7 @@ export function createKeeper(ports: KeeperPorts) {
       return { bytes, stored }
     } finally {
       const settled = stored ?? Promise.resolve()
-      settled
+      void settled
         .catch(() => undefined)
         .then(() => {
           storing.delete(settled)

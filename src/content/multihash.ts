@@ -5,7 +5,7 @@ import type { MultihashDigest } from 'multiformats/hashes/interface'
 import { ContentError } from './errors.ts'
 
 /** Multicodec codes of the hashes that blocks may have. */
-export const IDENTITY = 0x00
+const IDENTITY = 0x00
 const SHA2_256 = 0x12
 const SHA2_512 = 0x13
 
@@ -20,7 +20,7 @@ export function isIdentity(cid: CID): boolean {
 }
 
 /** Whether {@link checkHash} can check blocks of this hash. */
-export function isKnownHash(code: number): boolean {
+function isKnownHash(code: number): boolean {
   return code === IDENTITY || code === SHA2_256 || code === SHA2_512
 }
 

@@ -18,9 +18,6 @@ export interface TemporaryOptions {
   readonly parent?: string
 }
 
-/** Content that is imported, served and then thrown away. */
-export type TemporaryContent = ReturnType<typeof createTemporaryContent>
-
 /**
  * Makes a store for what a sender adds: `start`, `import`, serve over bitswap on the given started host, `stop`, which
  * removes all of it. Errors are {@link ContentError}.

@@ -7,6 +7,9 @@ import type { StoredOperation } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Store } from './store.ts'
 
+/** A command of no more operations than this is acknowledged as soon as all are done. */
+const FEW_OPERATIONS = 32
+
 /** What the book works with. */
 export interface AckBookPorts {
   readonly store: Store
@@ -44,6 +47,9 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
   let timer: { readonly at: number; readonly cancel: () => void } | undefined
   let sending = Promise.resolve()
   let stopped = false
+
+  /** Too many operations to look through at each change. */
+  const isLarge = (seq: number): boolean => store.operation(seq, FEW_OPERATIONS) !== undefined
 
   const interval = (): number => Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * Math.max(1, ports.knownNodes()))
 
@@ -119,7 +125,7 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
       for (const seq of commands) {
         due.add(seq)
         // A first word that the last one follows at once would cost everybody twice.
-        schedule(store.isOpen(seq) ? ACK_GATHER_MS : 0)
+        schedule(isLarge(seq) || store.isOpen(seq) ? ACK_GATHER_MS : 0)
       }
     },
     answer(id, states) {

@@ -91,6 +91,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       if (job === undefined) break
       launch(job)
     }
+    if (ready.length > 0) return
     const next = store.nextDue()
     if (next !== undefined && next > now) cancelTimer = clock.after(next - now, look)
   }

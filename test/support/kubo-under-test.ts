@@ -68,7 +68,7 @@ export async function startRpcOverHelia(authorizations?: Authorizations): Promis
 }
 
 /** Starts a real daemon that asks for the same headers. */
-export async function startRealKubo(authorizations: Authorizations = {}): Promise<KuboUnderTest> {
+async function startRealKubo(authorizations: Authorizations = {}): Promise<KuboUnderTest> {
   const binary = findIpfs()
   if (binary === undefined) throw new Error(NO_IPFS)
   const secret = (header: string): string => {
