@@ -18,7 +18,9 @@ export async function cold(): Promise<Figure[]> {
   for (const cid of cids) {
     const begun = performance.now()
     const args = ['send', 'pin', cid, '--json', '--network', stage.network, '--key', stage.key, '--home', stage.dir, '--wait', '3']
-    const child = spawn(process.execPath, [START, ...args, '--bootstrap', agent?.address as string], { stdio: ['ignore', 'pipe', 'inherit'] })
+    const child = spawn(process.execPath, [START, ...args, '--bootstrap', agent?.address as string], {
+      stdio: ['ignore', 'pipe', 'inherit']
+    })
     const ended = once(child, 'exit')
     let pinned = 0
     for await (const line of createInterface({ input: child.stdout })) {

@@ -17,5 +17,13 @@ for (const name of names.length > 0 ? names : Object.keys(BENCHES)) {
   figures.push(...(await bench()))
 }
 if (process.argv.includes('--json')) for (const figure of figures) console.log(JSON.stringify(figure))
-else console.table(figures.map(({ name, value, unit, target, best }) => ({ name, value: Number(value.toFixed(value < 10 ? 2 : 0)), unit, target: target === undefined ? '' : `${best === 'low' ? '≤' : '≥'} ${target}` })))
+else
+  console.table(
+    figures.map(({ name, value, unit, target, best }) => ({
+      name,
+      value: Number(value.toFixed(value < 10 ? 2 : 0)),
+      unit,
+      target: target === undefined ? '' : `${best === 'low' ? '≤' : '≥'} ${target}`
+    }))
+  )
 process.exit()

@@ -19,5 +19,5 @@ export type {
   SendEvent,
   SendOptions,
   SentEvent,
-  StatusEvent,
+  StatusEvent
 } from './sender/types.ts'

@@ -14,7 +14,8 @@ export async function readCids(args: readonly string[], { stdin, signal }: Pick<
     if (arg === '-') cids.push(...(await readLines(stdin, signal)))
     else cids.push(check(arg, ''))
   }
-  if (cids.length === 0) throw new CliError(EXIT.usage, 'cid', 'no CID given', 'pinsub send pin CID…, or - to read them from standard input')
+  if (cids.length === 0)
+    throw new CliError(EXIT.usage, 'cid', 'no CID given', 'pinsub send pin CID…, or - to read them from standard input')
   return cids
 }
 

@@ -39,7 +39,12 @@ export async function createContext(flags: Readonly<Record<string, unknown>>, wo
 /** The network's name; a usage error that says how to get one where there is none. */
 export function requireNetwork({ config, home }: Context): string {
   if (config.network !== undefined) return config.network
-  throw new CliError(EXIT.usage, 'no-network', `no network: --network was not given, and ${home.config} names none`, 'run pinsub init first, or give --network NAME')
+  throw new CliError(
+    EXIT.usage,
+    'no-network',
+    `no network: --network was not given, and ${home.config} names none`,
+    'run pinsub init first, or give --network NAME'
+  )
 }
 
 /** The file of the signing key; a usage error for one that is not in a file. */

@@ -33,11 +33,11 @@ const BY_NAME: Readonly<Record<string, number>> = {
   StorageError: EXIT.local,
   LockError: EXIT.local,
   ContentError: EXIT.local,
-  BackendError: EXIT.local,
+  BackendError: EXIT.local
 }
 
 const HINTS: Readonly<Record<string, string>> = {
-  'SenderError no-bootstrap': 'give one with --bootstrap IP, or once and for all: pinsub init --bootstrap IP',
+  'SenderError no-bootstrap': 'give one with --bootstrap IP, or once and for all: pinsub init --bootstrap IP'
 }
 
 function exitOf({ name, code }: Coded): number {

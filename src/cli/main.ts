@@ -6,6 +6,9 @@ import { EXIT, report } from './exit.ts'
 import { createOutput } from './output.ts'
 import { createProgram } from './program.ts'
 
+/** A clean end that takes longer is none, milliseconds. */
+const GRACE_MS = 20_000
+
 declare const PINSUB_VERSION: string | undefined
 
 /** Set by the build; read from the manifest where the sources run. */
@@ -24,6 +27,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (stop.signal.aborted) process.exit(EXIT.interrupted)
     interrupted = name === 'SIGINT'
     stop.abort(new DOMException('interrupted', 'AbortError'))
+    setTimeout(() => process.exit(EXIT.interrupted), GRACE_MS).unref()
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
@@ -46,12 +50,15 @@ export async function main(argv: readonly string[]): Promise<number> {
     const program = createProgram(run, version())
     const quiet = (text: string): void => void (output.json || stderr.write(text))
     for (const each of [program, ...program.commands.flatMap((child) => [child, ...child.commands])]) {
-      each.exitOverride().configureOutput({ writeErr: quiet, outputError: (text, write) => write(`pinsub: ${text.replace(/^error: /, '')}`) })
+      each
+        .exitOverride()
+        .configureOutput({ writeErr: quiet, outputError: (text, write) => write(`pinsub: ${text.replace(/^error: /, '')}`) })
     }
     await program.parseAsync(argv, { from: 'user' })
   } catch (err) {
     if (err instanceof CommanderError) {
-      if (err.exitCode !== 0 && err.code !== 'commander.help') output.event({ event: 'error', code: 'usage', message: err.message.replace(/^error: /, ''), hint: 'pinsub --help' })
+      if (err.exitCode !== 0 && err.code !== 'commander.help')
+        output.event({ event: 'error', code: 'usage', message: err.message.replace(/^error: /, ''), hint: 'pinsub --help' })
       code = err.exitCode === 0 ? EXIT.ok : EXIT.usage
     } else if (stop.signal.aborted) {
       code = interrupted ? EXIT.interrupted : EXIT.ok

@@ -30,9 +30,15 @@ const STYLES = /\u001b\[[012]m/g
 function harmless(text: string): string {
   const escape = (part: string): string =>
     // oxlint-disable-next-line no-control-regex
-    part.replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
+    part.replace(
+      /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
+      (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`
+    )
   const styles = text.match(STYLES) ?? []
-  return text.split(STYLES).map((part, i) => escape(part) + (styles[i] ?? '')).join('')
+  return text
+    .split(STYLES)
+    .map((part, i) => escape(part) + (styles[i] ?? ''))
+    .join('')
 }
 
 /** Makes an output. Colour and live lines need a terminal on stderr and no `NO_COLOR` or `TERM=dumb`. */
@@ -73,6 +79,6 @@ export function createOutput(json: boolean, streams: Streams, env: NodeJS.Proces
     },
     settle: clear,
     bold: (text) => style('1', text),
-    dim: (text) => style('2', text),
+    dim: (text) => style('2', text)
   }
 }

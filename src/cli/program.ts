@@ -44,7 +44,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   completion: `
   pinsub completion bash > ~/.local/share/bash-completion/completions/pinsub
   pinsub completion zsh > "\${fpath[1]}/_pinsub"
-  pinsub completion fish > ~/.config/fish/completions/pinsub.fish`,
+  pinsub completion fish > ~/.config/fish/completions/pinsub.fish`
 }
 
 /** One value each time, repeated to give more: a variadic option would swallow the arguments behind it. */
@@ -98,7 +98,7 @@ First use:
   pinsub add PATH             import, pin everywhere, count the replicas
 
 Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done, 1 local error, 2 usage,
-3 too few replicas in time, 4 refused, 5 no node reached, 130 interrupted.`,
+3 too few replicas in time, 4 refused, 5 no node reached, 130 interrupted.`
     )
 
   const command = (parent: Command, usage: string, text: string): Command => {
@@ -107,8 +107,9 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     return examples === undefined ? made : made.addHelpText('after', `\nExamples:${examples}`)
   }
 
-  onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next'))
-    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/init.ts')).init(context)))
+  onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next')).action((_, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/init.ts')).init(context))
+  )
 
   onNetwork(command(program, 'node', 'run a storage node'))
     .addOption(many('--listen <multiaddr>', 'where to listen (default: TCP 4101 of all addresses); repeatable'))
@@ -122,13 +123,15 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .option('--mdns', 'find and be found on the local network')
     .option('--print-unit', 'print a systemd unit and exit')
     .action((flags: { printUnit?: boolean }, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/node.ts')).node(context, flags)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/node.ts')).node(context, flags))
     )
 
-  awaited(pinning(signed(onNetwork(command(program, 'add <path>', 'import a file or folder, pin it everywhere, serve it until it is held')))))
+  awaited(
+    pinning(signed(onNetwork(command(program, 'add <path>', 'import a file or folder, pin it everywhere, serve it until it is held'))))
+  )
     .option('--hidden', 'import files whose names start with a dot too')
     .action((path: string, flags: { name?: string; hidden?: boolean }, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/add.ts')).add(context, path, flags)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/add.ts')).add(context, path, flags))
     )
 
   const send = program.command('send').description('publish a signed command')
@@ -136,59 +139,57 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .addOption(many('--origin <multiaddr>', 'a peer (with /p2p) that has the content; repeatable'))
     .option('--detach', 'end at the first node that accepted')
     .action((cids: string[], flags: object, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/send.ts')).send(context, 'pin', cids, flags)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/send.ts')).send(context, 'pin', cids, flags))
     )
   awaited(signed(onNetwork(command(send, 'unpin <cid...>', 'ask every node that obeys you to let go of CIDs (- reads them from stdin)'))))
     .option('--pinset <name>', 'the pinset (default: default)')
     .option('--detach', 'end at the first node that accepted')
     .action((cids: string[], flags: object, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/send.ts')).send(context, 'unpin', cids, flags)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/send.ts')).send(context, 'unpin', cids, flags))
     )
 
   signed(onNetwork(command(program, 'status [cid...]', 'how each node stands with CIDs, or with all')))
     .option('--wait <n|all>', 'how many replicas are enough (default: all nodes)')
     .action((cids: string[], _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/status.ts')).status(context, cids)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/status.ts')).status(context, cids))
     )
 
   signed(onNetwork(command(program, 'ls', 'what is wanted on the network')))
     .option('--pinset <name>', 'only this pinset')
     .action((flags: { pinset?: string }, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/ls.ts')).ls(context, flags)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/ls.ts')).ls(context, flags))
     )
 
-  const nodes = signed(onNetwork(command(program, 'nodes', 'who is there')))
-    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).nodes(context)))
-  command(nodes, 'trust <peer>', 'count this node as a replica (known_nodes)')
-    .action((peer: string, _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peer)),
-    )
+  const nodes = signed(onNetwork(command(program, 'nodes', 'who is there'))).action((_, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).nodes(context))
+  )
+  command(nodes, 'trust <peer>', 'count this node as a replica (known_nodes)').action((peer: string, _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peer))
+  )
 
   const keys = command(program, 'keys', 'the signing key, and who may command this node')
-  command(keys, 'gen [file]', 'make a signing key')
-    .action((file: string | undefined, _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file)),
-    )
-  signed(command(keys, 'show', 'print the public line of the signing key'))
-    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).show(context)))
+  command(keys, 'gen [file]', 'make a signing key').action((file: string | undefined, _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file))
+  )
+  signed(command(keys, 'show', 'print the public line of the signing key')).action((_, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).show(context))
+  )
   command(keys, 'list', 'who may command this node')
     .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
     .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).list(context)))
   command(keys, 'add <line...>', 'let a key command this node')
     .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
     .action((line: string[], _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line)),
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line))
     )
 
-  command(program, 'demo [path]', 'three nodes and a sender on this machine, on real files, then cleaned up')
-    .action((path: string | undefined, _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/demo.ts')).demo(context, path)),
-    )
+  command(program, 'demo [path]', 'three nodes and a sender on this machine, on real files, then cleaned up').action(
+    (path: string | undefined, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/demo.ts')).demo(context, path))
+  )
 
-  command(program, 'completion <shell>', 'print a completion script for bash, zsh or fish')
-    .action((shell: string, _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/completion.ts')).completion(context, shell, program)),
-    )
+  command(program, 'completion <shell>', 'print a completion script for bash, zsh or fish').action((shell: string, _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/completion.ts')).completion(context, shell, program))
+  )
   return program
 }
-

@@ -32,6 +32,6 @@ export async function openSender(context: Context, signer?: Signer): Promise<Sen
     bootstrap: config.bootstrap.map(parseBootstrap),
     knownNodes: known.nodes.keys(),
     ledger: home.ledger,
-    userAgent: `pinsub/${version}`,
+    userAgent: `pinsub/${version}`
   })
 }

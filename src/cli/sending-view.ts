@@ -11,7 +11,11 @@ interface NodeLine {
 }
 
 /** Consumes the events of a send by `author`, shows them, and returns how it ended. */
-export async function showSending(author: string, events: AsyncGenerator<AddEvent, Outcome>, { output, signal }: Context): Promise<Outcome> {
+export async function showSending(
+  author: string,
+  events: AsyncGenerator<AddEvent, Outcome>,
+  { output, signal }: Context
+): Promise<Outcome> {
   const begun = performance.now()
   const nodes = new Map<string, NodeLine>()
   const done: DoneEvent[] = []
@@ -66,13 +70,16 @@ export async function showSending(author: string, events: AsyncGenerator<AddEven
     const shown = lines()
     if (shown.length > 0) output.note(shown.join('\n'))
     const worst = done.reduce((least, event) => (event.replicas - event.wanted < least.replicas - least.wanted ? event : least))
-    const score = worst.op === 'unpin' ? `let go on ${worst.replicas}/${count(worst.wanted, 'node')}` : `${worst.replicas}/${worst.wanted} replicas`
+    const score =
+      worst.op === 'unpin' ? `let go on ${worst.replicas}/${count(worst.wanted, 'node')}` : `${worst.replicas}/${worst.wanted} replicas`
     const many = done.length > 1 ? ` of ${count(done.length, 'CID')}` : ''
     const isAccepted = outcome === 'reached' && worst.replicas < worst.wanted
     const text = {
-      reached: isAccepted ? `accepted by ${count(nodes.size, 'node')}${many} in ${duration(elapsed())}; they go on by themselves` : `${score}${many} in ${duration(elapsed())}${root === undefined ? '' : '. You can go offline.'}`,
+      reached: isAccepted
+        ? `accepted by ${count(nodes.size, 'node')}${many} in ${duration(elapsed())}; they go on by themselves`
+        : `${score}${many} in ${duration(elapsed())}${root === undefined ? '' : '. You can go offline.'}`,
       short: `${score}${many} after ${duration(elapsed())}: timed out short. The command stands; the nodes go on, see pinsub status`,
-      refused: `refused by every node reached${many}: ${reasons(nodes, author)}`,
+      refused: `refused by every node reached${many}: ${reasons(nodes, author)}`
     }[outcome]
     if (root === undefined) output.result(text)
     else {
@@ -89,7 +96,7 @@ const REASONS: Readonly<Record<string, string>> = {
   skew: 'signed with a clock that is more than five minutes ahead of theirs',
   pinset: 'may not use this pinset there',
   operation: 'may not do this operation there',
-  unsupported: 'asked for an operation that they do not know',
+  unsupported: 'asked for an operation that they do not know'
 }
 
 function reasons(nodes: ReadonlyMap<string, NodeLine>, author: string): string {

@@ -7,8 +7,6 @@ import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature
 import { IdentityError } from './errors.ts'
 import { createPrivateKey, readPrivateKey } from './key-file.ts'
 
-
-
 /** The agent's libp2p key in `path` (OpenSSH format, 0600), made on first use with its folder. Throws {@link IdentityError}. */
 export async function loadHostKey(path: string): Promise<Ed25519PrivateKey> {
   const read = () => readPrivateKey(path, 'restore it from a backup')

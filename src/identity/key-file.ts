@@ -11,7 +11,6 @@ import { createFile, readSmallFile } from './files.ts'
 /** An RSA key of 16,384 bits takes 13 KB; larger is no key. */
 const MAX_KEY_BYTES = 32 * 1024
 
-
 /**
  * Loads the author's key from an unencrypted OpenSSH Ed25519 file.
  * Throws {@link IdentityError}: `missing`, `permissions` (ours, and others may read it; a file of another owner, such as a

@@ -2,7 +2,13 @@
 import { encodeAck, type OperationState } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { sealEnvelope, type CommandId, type Envelope, type Verified } from '../protocol/envelope.ts'
-import { ACK_BURST, ACK_GATHER_MS, ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS, ACK_INTERVAL_PER_THOUSAND_MS } from '../protocol/limits.ts'
+import {
+  ACK_BURST,
+  ACK_GATHER_MS,
+  ACK_INTERVAL_MAX_MS,
+  ACK_INTERVAL_PER_NODE_MS,
+  ACK_INTERVAL_PER_THOUSAND_MS
+} from '../protocol/limits.ts'
 import type { StoredOperation } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Store } from './store.ts'

@@ -40,7 +40,8 @@ export function createAnswers(
   async function* hello(signer: Uint8Array | undefined): AsyncGenerator<QueryPage> {
     const head = { page: 'hello', network: options.network, version: options.version } as const
     const grant = signer === undefined ? undefined : standings.grant(authorOf(signer), clock.now())
-    const may = grant === undefined ? {} : { authorised: typeof grant !== 'string', ...(typeof grant === 'string' ? { closed: grant } : {}) }
+    const may =
+      grant === undefined ? {} : { authorised: typeof grant !== 'string', ...(typeof grant === 'string' ? { closed: grant } : {}) }
     const own = await ports.ownPresence()
     for (const presences of pages([own.bytes, ...ports.otherPresences()])) yield { ...head, ...may, presences }
   }
@@ -64,7 +65,12 @@ export function createAnswers(
     if (pin === undefined) return []
     const spoken = new Set(settler.view(cid, clock.now()).map((view) => view.pinset))
     const alone = store.holds(cid).filter((held) => !spoken.has(held) && (pinset === undefined || held === pinset))
-    const row = { cid: CID.parse(pin.spelled), status: 'unowned', at: pin.pinnedAt, ...(pin.bytes > 0 ? { bytes: pin.bytes } : {}) } as const
+    const row = {
+      cid: CID.parse(pin.spelled),
+      status: 'unowned',
+      at: pin.pinnedAt,
+      ...(pin.bytes > 0 ? { bytes: pin.bytes } : {})
+    } as const
     return alone.map((held) => ({ ...row, pinset: held }))
   }
 
@@ -116,7 +122,10 @@ export function createAnswers(
       case 'status': {
         const groups = request.cids === undefined ? held(request.pinset) : [request.cids.map((cid) => ({ cid, pinset: request.pinset }))]
         for (const group of groups) {
-          yield { page: 'status', rows: group.flatMap(({ cid, pinset }) => [...views(cid, pinset).map(statusRow), ...unowned(cid, pinset)]) }
+          yield {
+            page: 'status',
+            rows: group.flatMap(({ cid, pinset }) => [...views(cid, pinset).map(statusRow), ...unowned(cid, pinset)])
+          }
         }
         return
       }

@@ -54,6 +54,6 @@ export function createExpiry(ports: {
     },
     changed() {
       if (cancel !== undefined) schedule()
-    },
+    }
   }
 }

@@ -10,7 +10,7 @@ import type { Intake } from './intake.ts'
 /** Makes the judge of the acks topic of one network. */
 export function createReplyJudge(
   network: string,
-  ports: { readonly presence: PresenceTable; readonly intake: Pick<Intake, 'knows'> },
+  ports: { readonly presence: PresenceTable; readonly intake: Pick<Intake, 'knows'> }
 ): (bytes: Uint8Array) => Verdict {
   return (bytes) => {
     try {

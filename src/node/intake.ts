@@ -78,7 +78,11 @@ export function createIntake(options: { readonly network: string }, ports: Intak
         return { verdict: 'ignore', reason: 'skew' }
       }
       if (command.pinset !== undefined && !coversPinset(grant, command.pinset)) {
-        if (isAnswerDue(id, now)) ports.answer(id, command.operations.map(() => ({ status: 'refused', code: 'pinset' })))
+        if (isAnswerDue(id, now))
+          ports.answer(
+            id,
+            command.operations.map(() => ({ status: 'refused', code: 'pinset' }))
+          )
         return { verdict: 'ignore', reason: 'pinset' }
       }
       if (pending.size >= MAX_PENDING_COMMANDS) return { verdict: 'ignore', reason: 'busy' }

@@ -134,14 +134,14 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         publish: async (bytes) => {
           if (bus.subscribers('acks').length === 0) return
           await bus.publish('acks', bytes, { signal: AbortSignal.timeout(PROGRESS_MS) }).catch(() => {}) // The next state replaces it.
-        },
-      },
+        }
+      }
     )
     const expiry = createExpiry({ store, settler, clock, onChanges })
     const refusals = createRefusalSender({ network }, { host, clock })
     const intake = createIntake(
       { network },
-      { store, settler, standings, clock, log, refuse: refusals.refuse, answer: acks.answer, onChanges },
+      { store, settler, standings, clock, log, refuse: refusals.refuse, answer: acks.answer, onChanges }
     )
 
     const describe = async (): Promise<Omit<Presence, 'node' | 'sequence' | 'time'>> => {
@@ -158,9 +158,9 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
           kind: backend.kind,
           up: health.ok,
           ...(peer === undefined ? {} : { peer: peer.peer }),
-          addresses: peer === undefined ? [] : peer.addresses.slice(0, MAX_ADDRESSES),
+          addresses: peer === undefined ? [] : peer.addresses.slice(0, MAX_ADDRESSES)
         },
-        ...(newest === undefined ? {} : { newest }),
+        ...(newest === undefined ? {} : { newest })
       }
     }
     const announcer = createAnnouncer({ network }, { bus, signer, clock, describe, random, nextSequence: () => store.next('presence') })
@@ -175,8 +175,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         progress: queue.progress,
         ownPresence: () => announcer.current(),
         // Who asks hears of it anew: a node that is gone would seem to be there for ever.
-        otherPresences: () => presence.all().flatMap(({ envelope, online }) => (online ? [envelope.bytes] : [])),
-      },
+        otherPresences: () => presence.all().flatMap(({ envelope, online }) => (online ? [envelope.bytes] : []))
+      }
     )
     const queries = createQueryServer({ network }, { host, handler: answers, clock, isKnown })
 
@@ -198,8 +198,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         },
         onProblem: (problem) => {
           if (problem !== undefined) log.warn(problem.message)
-        },
-      },
+        }
+      }
     )
 
     // Pins of a node come from where other nodes keep theirs; an embedded backend is dialled by the links already.
@@ -259,7 +259,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       keys: () => keys,
       health: () => backend.health(),
       peers: () => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : [])),
-      [Symbol.asyncDispose]: () => undo.disposeAsync(),
+      [Symbol.asyncDispose]: () => undo.disposeAsync()
     }
   }
 }

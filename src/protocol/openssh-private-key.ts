@@ -30,7 +30,11 @@ export function parsePrivateKey(text: string): PrivateKey {
   const body = text.trim()
   if (!body.startsWith(BEGIN) || !body.endsWith(END)) {
     const kind = /^-----BEGIN ([A-Z0-9 ]+)-----/.exec(body)?.[1]
-    fail(kind === undefined ? 'not an OpenSSH private key' : `a file of kind "${kind}", not an OpenSSH private key (convert it: ssh-keygen -p -f FILE)`)
+    fail(
+      kind === undefined
+        ? 'not an OpenSSH private key'
+        : `a file of kind "${kind}", not an OpenSSH private key (convert it: ssh-keygen -p -f FILE)`
+    )
   }
   try {
     return readBody(fromString(body.slice(BEGIN.length, -END.length).replace(/\s/g, ''), 'base64pad'))

@@ -47,7 +47,7 @@ export async function* addPath(path: string, options: AddOptions, ports: AddPort
       onProgress: ({ bytes, total }) => {
         progress = { event: 'progress', bytes, total }
         bell.ring()
-      },
+      }
     })
     .finally(() => {
       isDone = true

@@ -18,6 +18,6 @@ export function createBell(): Bell {
       if (!hasRung) await new Promise<void>((resolve) => (waiting = resolve))
       hasRung = false
       waiting = undefined
-    },
+    }
   }
 }

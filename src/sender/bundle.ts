@@ -22,4 +22,3 @@ export function bundle<T extends PinOperation | UnpinOperation>(operations: read
   }
   return groups
 }
-

@@ -24,7 +24,10 @@ export function createCensus(knownNodes: ReadonlySet<NodeId>, presence: Presence
     trusted: (node) => knownNodes.has(node),
     replicas: (nodes) => distinct([...nodes].filter(counts)),
     all: () => {
-      const present = presence.all().filter(({ online }) => online).map((entry) => entry.presence.node)
+      const present = presence
+        .all()
+        .filter(({ online }) => online)
+        .map((entry) => entry.presence.node)
       return Math.max(1, knownNodes.size > 0 ? distinct(knownNodes) : distinct(present))
     }
   }

@@ -55,7 +55,10 @@ export interface Sender {
   /** Asks the network to hold CIDs (`CID`, `/ipfs/CID`, `ipfs://CID`). Connects first where that was not done. */
   pin(cids: readonly string[], options?: SendOptions): AsyncGenerator<SendEvent, Outcome>
   /** Asks the network to let go of CIDs. */
-  unpin(cids: readonly string[], options?: Pick<SendOptions, 'pinset' | 'wait' | 'timeout' | 'detach' | 'signal'>): AsyncGenerator<SendEvent, Outcome>
+  unpin(
+    cids: readonly string[],
+    options?: Pick<SendOptions, 'pinset' | 'wait' | 'timeout' | 'detach' | 'signal'>
+  ): AsyncGenerator<SendEvent, Outcome>
   /** Imports a file or folder, asks the network to hold it, and serves it until that is done. */
   add(path: string, options?: AddOptions): AsyncGenerator<AddEvent, Outcome>
   /** How the nodes stand with CIDs, or with all that is wanted; asks each, and falls back on what it said last. */
@@ -185,7 +188,8 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     signer,
     clock,
     census,
-    newest: () => presence.all().reduce<ReturnType<SendingPorts['newest']>>((newest, entry) => laterHlc(newest, entry.presence.newest), undefined),
+    newest: () =>
+      presence.all().reduce<ReturnType<SendingPorts['newest']>>((newest, entry) => laterHlc(newest, entry.presence.newest), undefined),
     onWord: (listener) => words.listen(listener),
     askAgain
   }
@@ -221,7 +225,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
         clock,
         startHost,
         connect: () => connect(addOptions.signal),
-        send: (cid) => sendItems(itemsOf('pin', [cid], addOptions, []), addOptions),
+        send: (cid) => sendItems(itemsOf('pin', [cid], addOptions, []), addOptions)
       }),
     async *status(cids, { pinset, signal } = {}) {
       await connect(signal)
@@ -255,8 +259,10 @@ async function firstOf<T>(addresses: readonly string[], dial: (address: string) 
   try {
     return await Promise.any(addresses.map(dial))
   } catch (err) {
-    const reasons = err instanceof AggregateError ? err.errors.map((reason: unknown) => (reason instanceof Error ? reason.message : String(reason))) : [String(err)]
+    const reasons =
+      err instanceof AggregateError
+        ? err.errors.map((reason: unknown) => (reason instanceof Error ? reason.message : String(reason)))
+        : [String(err)]
     throw new SenderError('no-node', reasons.join('\n'), { cause: err })
   }
 }
-

@@ -45,7 +45,12 @@ export interface Item {
 }
 
 /** Sends; ends when every CID is settled, at the first acceptance with `detach`, or when time is up. Rejects with the signal's reason. */
-export async function* send(network: string, items: readonly Item[], options: SendOptions, ports: SendingPorts): AsyncGenerator<SendEvent, 'reached' | 'short' | 'refused'> {
+export async function* send(
+  network: string,
+  items: readonly Item[],
+  options: SendOptions,
+  ports: SendingPorts
+): AsyncGenerator<SendEvent, 'reached' | 'short' | 'refused'> {
   const { bus, clock, census } = ports
   const timeout = options.timeout ?? TIMEOUT_MS
   const commands = await sign(network, items, options, ports)
@@ -136,7 +141,12 @@ function readBack(envelope: Envelope, network: string): Command {
 }
 
 /** Offers again, ever more rarely, each command for which a node that it should reach has not spoken. */
-function resendLoop(commands: readonly SentCommand[], current: () => Tracker, hear: (event: TrackerEvent) => void, ports: SendingPorts): () => void {
+function resendLoop(
+  commands: readonly SentCommand[],
+  current: () => Tracker,
+  hear: (event: TrackerEvent) => void,
+  ports: SendingPorts
+): () => void {
   const { bus, clock, census } = ports
   const ended = new AbortController()
   let wait = RESEND_FIRST_MS

@@ -37,7 +37,11 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
   const { presence, ledger, census, knownNodes } = ports
 
   /** Asks every node that is there; a node that does not answer is left out. */
-  const askAll = async <T>(requests: readonly QueryRequest[], signal: AbortSignal | undefined, read: (page: QueryPage) => readonly T[]): Promise<Map<NodeId, T[]>> => {
+  const askAll = async <T>(
+    requests: readonly QueryRequest[],
+    signal: AbortSignal | undefined,
+    read: (page: QueryPage) => readonly T[]
+  ): Promise<Map<NodeId, T[]>> => {
     const answers = new Map<NodeId, T[]>()
     await Promise.all(
       presence.all().map(async (entry) => {
@@ -56,7 +60,11 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     return answers
   }
 
-  async function* ask({ presence: { node, addresses } }: PresenceEntry, request: QueryRequest, signal: AbortSignal): AsyncGenerator<QueryPage> {
+  async function* ask(
+    { presence: { node, addresses } }: PresenceEntry,
+    request: QueryRequest,
+    signal: AbortSignal
+  ): AsyncGenerator<QueryPage> {
     const isLinked = ports.host.libp2p.getPeers().some((peer) => peer.toString() === node)
     const targets = isLinked ? [node] : addresses.map((address) => `${address}/p2p/${node}`)
     let failure: unknown = new Error(`${node} tells no address`)
@@ -165,7 +173,16 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
       return [
         ...present,
         ...silent.map((node): NodeEvent => ({
-          event: 'node', node, addresses: [], state: 'gone', last_seen: null, backend: null, up: null, version: null, trusted: true, behind: null
+          event: 'node',
+          node,
+          addresses: [],
+          state: 'gone',
+          last_seen: null,
+          backend: null,
+          up: null,
+          version: null,
+          trusted: true,
+          behind: null
         }))
       ]
     }

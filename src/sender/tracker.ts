@@ -22,8 +22,19 @@ export interface TrackedCid {
 /** What happens to a send. */
 export type TrackerEvent =
   | { readonly type: 'delivered'; readonly command: CommandId; readonly nodes: readonly NodeId[] }
-  | { readonly type: 'ack'; readonly node: NodeId; readonly command: CommandId; readonly sequence: number; readonly states: readonly OperationState[] }
-  | { readonly type: 'refusal'; readonly node: NodeId; readonly command: CommandId; readonly code: Extract<OperationState, { status: 'refused' }>['code'] }
+  | {
+      readonly type: 'ack'
+      readonly node: NodeId
+      readonly command: CommandId
+      readonly sequence: number
+      readonly states: readonly OperationState[]
+    }
+  | {
+      readonly type: 'refusal'
+      readonly node: NodeId
+      readonly command: CommandId
+      readonly code: Extract<OperationState, { status: 'refused' }>['code']
+    }
 
 interface NodeView {
   readonly sequence: number

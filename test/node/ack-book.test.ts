@@ -35,7 +35,10 @@ function createBench(options: { knownNodes?: number; progress?: (cid: string) =>
 
 async function accept({ core }: Bench, ...texts: string[]): Promise<{ id: string; seq: number }> {
   await core.authorise([grantOf(alice)])
-  const { bytes, id } = await command(alice, { operations: texts.map((text) => ({ op: 'pin', cid: cidOf(text) })), time: { ms: 5, counter: 0 } })
+  const { bytes, id } = await command(alice, {
+    operations: texts.map((text) => ({ op: 'pin', cid: cidOf(text) })),
+    time: { ms: 5, counter: 0 }
+  })
   core.hear(bytes)
   return { id, seq: core.store.command(id)?.seq ?? 0 }
 }

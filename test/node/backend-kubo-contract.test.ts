@@ -38,7 +38,7 @@ async function makeHarness(start: () => Promise<KuboUnderTest>): Promise<PinBack
       for await (const pin of operator.pin.ls({ type: 'recursive' })) if (pin.cid.equals(cid)) return true
       return false
     },
-    stop: () => all.disposeAsync(),
+    stop: () => all.disposeAsync()
   }
 }
 

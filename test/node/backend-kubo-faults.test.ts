@@ -28,7 +28,7 @@ async function backendFor(server: Server): Promise<PinBackend> {
   const backend = createKuboBackend({ apiUrl, name: 'pinsub:test', answerMs: 1_000, silenceMs: 1_000 }, { clock: systemClock })
   ends.push(
     () => backend.stop(),
-    () => new Promise((resolve) => server.close(resolve)),
+    () => new Promise((resolve) => server.close(resolve))
   )
   return backend
 }
@@ -42,15 +42,18 @@ function kuboBut(command: string, answer: RequestListener): Promise<PinBackend> 
       if (path === '/api/v0/version') return void response.end('{"Version":"0.40.1"}')
       if (path === '/api/v0/repo/stat') return void response.end('{}')
       response.writeHead(500).end(JSON.stringify({ Message: `path '${CID_TEXT}' is not pinned`, Code: 0, Type: 'error' }))
-    }),
+    })
   )
 }
 
-const pinAnswers = async (...lines: string[]): Promise<PinBackend> => kuboBut('pin/add', (_, response) => void response.end(lines.join('\n')))
+const pinAnswers = async (...lines: string[]): Promise<PinBackend> =>
+  kuboBut('pin/add', (_, response) => void response.end(lines.join('\n')))
 
 describe('what else may answer on the port', () => {
   test('a web page', async () => {
-    const backend = await backendFor(createServer((_, response) => void response.setHeader('content-type', 'text/html').end('<!doctype html>\n<h1>Hi')))
+    const backend = await backendFor(
+      createServer((_, response) => void response.setHeader('content-type', 'text/html').end('<!doctype html>\n<h1>Hi'))
+    )
     await expect(backend.pin(cid, plain)).rejects.toMatchObject({ code: 'failed', message: said('not a Kubo RPC') })
     expect(await backend.health()).toEqual({ ok: false, reason: said('not a Kubo RPC') })
     expect(await backend.peer()).toBeUndefined()
@@ -67,7 +70,15 @@ describe('what else may answer on the port', () => {
   })
 
   test('something that does not speak HTTP', async () => {
-    const backend = await backendFor(createTcpServer((socket) => void socket.on('error', () => undefined).resume().end('/multistream/1.0.0\n')))
+    const backend = await backendFor(
+      createTcpServer(
+        (socket) =>
+          void socket
+            .on('error', () => undefined)
+            .resume()
+            .end('/multistream/1.0.0\n')
+      )
+    )
     await expect(backend.stat(cid, plain)).rejects.toMatchObject({ code: 'failed', message: said('not HTTP') })
   })
 
@@ -111,10 +122,13 @@ describe('a pin/add', () => {
     ['block was not found locally (offline): ipld: could not find bafy', 'not-found'],
     ['pin: could not choose a decoder: no decoder registered for multicodec code 1 (0x1)', 'invalid'],
     ['pin: promise channel was closed', 'unavailable'],
-    ['something new', 'failed'],
+    ['something new', 'failed']
   ] as const)('that fails says why: %s', async ([message, code]) => {
     const expected = { code, message: said(message) }
-    const early = await kuboBut('pin/add', (_, response) => void response.writeHead(500).end(JSON.stringify({ Message: message, Code: 0, Type: 'error' })))
+    const early = await kuboBut(
+      'pin/add',
+      (_, response) => void response.writeHead(500).end(JSON.stringify({ Message: message, Code: 0, Type: 'error' }))
+    )
     await expect(early.pin(cid, plain)).rejects.toMatchObject(expected)
     const line = await pinAnswers('{}', JSON.stringify({ Message: message, Code: 0, Type: 'error' }))
     await expect(line.pin(cid, plain)).rejects.toMatchObject(expected)
@@ -191,20 +205,28 @@ describe('an address', () => {
     ['/ip4/127.0.0.1/tcp/5001', 'http://127.0.0.1:5001', { host: '127.0.0.1', port: 5001 }],
     ['/ip6/::1/tcp/5001/http', 'http://[::1]:5001', { host: '::1', port: 5001 }],
     ['/dns4/kubo/tcp/443/https', 'https://kubo:443', { host: 'kubo', port: 443 }],
-    ['/unix/run/ipfs.sock', '/unix/run/ipfs.sock', { socketPath: '/run/ipfs.sock' }],
+    ['/unix/run/ipfs.sock', '/unix/run/ipfs.sock', { socketPath: '/run/ipfs.sock' }]
   ] as const)('may be %s', ([text, url, target]) => {
     expect(parseKuboApi(text)).toEqual({ url, target, secure: url.startsWith('https') })
   })
 
-  test.for(['', '127.0.0.1:5001', 'ftp://a', 'http://a/b', 'http://a?x=1', '/ip4/127.0.0.1/udp/5001', '/ip4/127.0.0.1/tcp/99999', 'http://a:b:c'])(
-    'may not be "%s"',
-    (text) => {
-      expect(() => parseKuboApi(text)).toThrow(expect.objectContaining({ name: 'InvalidTextError', message: said(`"${text}"`) }))
-    },
-  )
+  test.for([
+    '',
+    '127.0.0.1:5001',
+    'ftp://a',
+    'http://a/b',
+    'http://a?x=1',
+    '/ip4/127.0.0.1/udp/5001',
+    '/ip4/127.0.0.1/tcp/99999',
+    'http://a:b:c'
+  ])('may not be "%s"', (text) => {
+    expect(() => parseKuboApi(text)).toThrow(expect.objectContaining({ name: 'InvalidTextError', message: said(`"${text}"`) }))
+  })
 
   test('holds no secret', () => {
-    expect(() => parseKuboApi('http://me:sesame@kubo:5001')).toThrow(expect.objectContaining({ message: expect.not.stringContaining('sesame') as string }))
+    expect(() => parseKuboApi('http://me:sesame@kubo:5001')).toThrow(
+      expect.objectContaining({ message: expect.not.stringContaining('sesame') as string })
+    )
   })
 
   test.for([
@@ -212,7 +234,7 @@ describe('an address', () => {
     ['bearer:abc', 'Bearer abc'],
     ['me:pass:word', `Basic ${btoa('me:pass:word')}`],
     ['basic:me:word', `Basic ${btoa('me:word')}`],
-    ['basic bWU6d29yZA==', 'Basic bWU6d29yZA=='],
+    ['basic bWU6d29yZA==', 'Basic bWU6d29yZA==']
   ] as const)('authorization %s', ([secret, header]) => {
     expect(authorizationHeader(secret)).toBe(header)
   })

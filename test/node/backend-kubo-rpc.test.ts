@@ -29,7 +29,7 @@ const json = (value: object): Answer => ({ status: 200, type: 'application/json'
 const failed = (message: string): Answer => ({
   status: 500,
   type: 'application/json',
-  text: JSON.stringify({ Message: message, Code: 0, Type: 'error' }),
+  text: JSON.stringify({ Message: message, Code: 0, Type: 'error' })
 })
 const plain = (status: number, text: string): Answer => ({ status, type: 'text/plain; charset=utf-8', text })
 
@@ -66,7 +66,9 @@ describe.for(KUBOS)('the RPC of $kubo', ({ start, skipped }) => {
     const cid = await putBlock(kubo, 'rename')
     for (const name of ['one', 'two', '']) {
       expect(await rpc(kubo, `pin/add?arg=${cid}${name && `&name=${name}`}`)).toEqual(json({ Pins: [cid] }))
-      expect(await rpc(kubo, `pin/ls?arg=${cid}&type=recursive&names=true`)).toEqual(json({ Keys: { [cid]: { Type: 'recursive', Name: name } } }))
+      expect(await rpc(kubo, `pin/ls?arg=${cid}&type=recursive&names=true`)).toEqual(
+        json({ Keys: { [cid]: { Type: 'recursive', Name: name } } })
+      )
     }
     expect(await rpc(kubo, `pin/ls?arg=${cid}&type=recursive&names=true&stream=true`)).toEqual(json({ Cid: cid, Type: 'recursive' }))
   })

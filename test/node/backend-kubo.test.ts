@@ -108,7 +108,10 @@ describe.for(KUBOS)('the Kubo backend on $kubo', ({ start, skipped }) => {
     test('of a node with links are not replaced when direct, with a word on what to do', async () => {
       const cid = await operator.block.put(dagPb.encode({ Data: Buffer.from('direct'), Links: [] }), { format: 'dag-pb', pin: false })
       await operator.pin.add(cid, { recursive: false })
-      await expect(backend.pin(cid, plain)).rejects.toMatchObject({ code: 'failed', message: expect.stringContaining('ipfs pin add') as string })
+      await expect(backend.pin(cid, plain)).rejects.toMatchObject({
+        code: 'failed',
+        message: expect.stringContaining('ipfs pin add') as string
+      })
       expect(await backend.stat(cid, plain)).toBeUndefined()
       await operator.pin.rm(cid)
       expect(await backend.pin(cid, plain)).toMatchObject({ foreign: false })
@@ -159,7 +162,10 @@ describe.for(KUBOS)('the Kubo backend on $kubo', ({ start, skipped }) => {
     test('is noticed by its silence, in pins as in health, and works again', async () => {
       const cid = await content(operator)
       const hasty = connect({ silenceMs: 1_500, answerMs: 700 })
-      const pin = expect(hasty.pin(NOWHERE, plain)).rejects.toMatchObject({ code: 'unavailable', message: expect.stringContaining('hang') as string })
+      const pin = expect(hasty.pin(NOWHERE, plain)).rejects.toMatchObject({
+        code: 'unavailable',
+        message: expect.stringContaining('hang') as string
+      })
       await expect.poll(() => activePins(kubo)).toBe(1)
       kubo.freeze()
       try {
@@ -231,11 +237,17 @@ describe.for(KUBOS)('the Kubo backend on $kubo', ({ start, skipped }) => {
   test('content comes from an origin that was not connected', async () => {
     await using other = await start()
     const bytes = new Uint8Array(700_000).map((_, at) => (at * at) % 251)
-    const blocks = await Promise.all([0, 1, 2].map((part) => operatorOf(other).block.put(bytes.slice(part * 200_000), { format: 'raw', pin: false })))
+    const blocks = await Promise.all(
+      [0, 1, 2].map((part) => operatorOf(other).block.put(bytes.slice(part * 200_000), { format: 'raw', pin: false }))
+    )
     const nobody = '/ip4/127.0.0.1/tcp/1/p2p/12D3KooWN1DuSYvgQmvL3XSKNzFx6KQu9iNZk2ZU5Q8zzTXdKwpk'
     for (const [index, cid] of blocks.entries()) {
       const progress: PinProgress[] = []
-      const stat = await backend.pin(cid, { signal, origins: [nobody, 'nonsense', ...other.addresses], onProgress: (now) => progress.push(now) })
+      const stat = await backend.pin(cid, {
+        signal,
+        origins: [nobody, 'nonsense', ...other.addresses],
+        onProgress: (now) => progress.push(now)
+      })
       const size = bytes.length - index * 200_000
       expect(stat).toEqual({ foreign: false, bytes: size })
       expect(progress.at(-1)).toEqual({ blocks: 1, bytes: size })
@@ -243,14 +255,23 @@ describe.for(KUBOS)('the Kubo backend on $kubo', ({ start, skipped }) => {
   }, 30_000)
 
   test('health and peer say what the daemon says', async () => {
-    expect(await backend.health()).toEqual({ ok: true, version: expect.stringMatching(/^0\./) as string, usedBytes: expect.any(Number) as number, freeBytes: expect.any(Number) as number })
+    expect(await backend.health()).toEqual({
+      ok: true,
+      version: expect.stringMatching(/^0\./) as string,
+      usedBytes: expect.any(Number) as number,
+      freeBytes: expect.any(Number) as number
+    })
     expect(await backend.peer()).toEqual({ peer: kubo.peer, addresses: kubo.addresses.map((address) => address.split('/p2p/')[0]) })
   })
 
   test('authorization: given, missing, wrong, and one for pins alone', async () => {
     await using locked = await start({ 'Bearer tok': ['/api/v0/pin'], [`Basic ${btoa('u:p')}`]: ['/api/v0'] })
-    const as = (authorization?: string): PinBackend => connect({ apiUrl: locked.apiUrl, ...(authorization !== undefined && { authorization }) })
-    const refused = { code: 'failed', message: expect.stringContaining('set the authorization that its API.Authorizations asks for') as string }
+    const as = (authorization?: string): PinBackend =>
+      connect({ apiUrl: locked.apiUrl, ...(authorization !== undefined && { authorization }) })
+    const refused = {
+      code: 'failed',
+      message: expect.stringContaining('set the authorization that its API.Authorizations asks for') as string
+    }
     await expect(as().pin(NOWHERE, plain)).rejects.toMatchObject(refused)
     expect(await as().health()).toMatchObject({ ok: false, reason: refused.message })
     const wrong = as('Bearer sesame')

@@ -55,7 +55,10 @@ async function createBench(options: { concurrency?: number; random?: () => numbe
       return cid
     },
     async ask(op, ...cids) {
-      const { bytes } = await command(alice, { operations: cids.map((cid) => ({ op, cid })), time: { ms: clock.now() + counter++, counter: 0 } })
+      const { bytes } = await command(alice, {
+        operations: cids.map((cid) => ({ op, cid })),
+        time: { ms: clock.now() + counter++, counter: 0 }
+      })
       expect(core.hear(bytes)).toBe('accept')
       queue.changed(cids.map(String))
     },

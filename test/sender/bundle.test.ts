@@ -15,7 +15,11 @@ test('5,000 CIDs travel in five commands', () => {
 
 test('whatever the operations are, each bundle fits its envelope with the longest names', async () => {
   const alice = author('alice')
-  const operation = fc.record({ op: fc.constant('pin' as const), cid: fc.nat().map((n) => cidOf(String(n))), name: fc.string({ maxLength: 80 }) })
+  const operation = fc.record({
+    op: fc.constant('pin' as const),
+    cid: fc.nat().map((n) => cidOf(String(n))),
+    name: fc.string({ maxLength: 80 })
+  })
   await fc.assert(
     fc.asyncProperty(fc.array(operation, { minLength: 1, maxLength: 2_000, size: 'max' }), async (operations) => {
       const groups = bundle(operations)

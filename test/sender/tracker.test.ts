@@ -11,7 +11,13 @@ const begun = (): Tracker =>
     { cid: 'a', op: 'pin', command: 'c1', index: 0, wanted: 2 },
     { cid: 'b', op: 'pin', command: 'c1', index: 1, wanted: 2 }
   ])
-const ack = (node: string, sequence: number, ...states: OperationState[]): TrackerEvent => ({ type: 'ack', node, command: 'c1', sequence, states })
+const ack = (node: string, sequence: number, ...states: OperationState[]): TrackerEvent => ({
+  type: 'ack',
+  node,
+  command: 'c1',
+  sequence,
+  states
+})
 const take = (tracker: Tracker, event: TrackerEvent): Tracker => track(tracker, event).tracker
 const after = (...events: TrackerEvent[]): Tracker => events.reduce(take, begun())
 const tallies = (tracker: Tracker, census = everyone): Tally[] => tracker.cids.map((_, position) => tally(tracker, position, census))

@@ -28,6 +28,10 @@ export async function command(
   signer: Signer,
   init: Partial<CommandInit> & Pick<CommandInit, 'operations' | 'time'>
 ): Promise<{ bytes: Uint8Array; id: CommandId }> {
-  const { payload, bytes } = await sealEnvelope('command', encodeCommand({ network: 'net', pinset: 'default', ...init }, signer.blob), signer)
+  const { payload, bytes } = await sealEnvelope(
+    'command',
+    encodeCommand({ network: 'net', pinset: 'default', ...init }, signer.blob),
+    signer
+  )
   return { bytes, id: commandId(payload) }
 }

@@ -124,7 +124,7 @@ export async function startKuboDaemon(binary: string, config: Readonly<Record<st
       freeze: () => void child.kill('SIGSTOP'),
       thaw: () => void child.kill('SIGCONT'),
       stop,
-      [Symbol.asyncDispose]: stop,
+      [Symbol.asyncDispose]: stop
     }
   } catch (error) {
     await rm(repo, { recursive: true, force: true })

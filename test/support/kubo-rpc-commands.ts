@@ -57,7 +57,7 @@ function required({ query }: Call, name: string): string {
 
 async function bodyOf(request: IncomingMessage): Promise<Uint8Array> {
   const body = new Response(Buffer.concat(await Array.fromAsync(request as AsyncIterable<Buffer>)), {
-    headers: { 'content-type': request.headers['content-type'] ?? '' },
+    headers: { 'content-type': request.headers['content-type'] ?? '' }
   })
   for (const [, value] of await body.formData()) if (typeof value !== 'string') return new Uint8Array(await value.arrayBuffer())
   throw new Refusal(400, 'argument "data" is required')
@@ -109,7 +109,9 @@ export function createKuboCommands(store: RpcStore): Commands {
     const named = query.get('names') === 'true' || part !== null
     const matching = [...pins.values()].filter(
       (pin) =>
-        (type === 'all' || pin.type === type) && (path === null || pin.cid.equals(cidOf(path))) && (part === null || pin.name.includes(part)),
+        (type === 'all' || pin.type === type) &&
+        (path === null || pin.cid.equals(cidOf(path))) &&
+        (part === null || pin.name.includes(part))
     )
     if (path !== null && matching.length === 0) throw new Error(`path '${path}' is not pinned`)
     if (query.get('stream') === 'true') {
@@ -152,7 +154,9 @@ export function createKuboCommands(store: RpcStore): Commands {
     async 'repo/stat'({ response }) {
       const health = await store.health()
       const { usedBytes = 0, freeBytes = 0 } = health.ok ? health : {}
-      response.write(`${JSON.stringify({ RepoSize: usedBytes, StorageMax: usedBytes + freeBytes, NumObjects: 0, RepoPath: '', Version: '' })}\n`)
+      response.write(
+        `${JSON.stringify({ RepoSize: usedBytes, StorageMax: usedBytes + freeBytes, NumObjects: 0, RepoPath: '', Version: '' })}\n`
+      )
     },
     'pin/add': (call) => add(call, required(call, 'ipfs-path')),
     'pin/ls': list,
@@ -164,6 +168,6 @@ export function createKuboCommands(store: RpcStore): Commands {
       const cid = CID.createV1(codec === 'dag-pb' ? dagPb.code : raw.code, await sha256.digest(bytes))
       await store.put(cid, bytes)
       response.write(`${JSON.stringify({ Key: cid.toString(), Size: bytes.length })}\n`)
-    },
+    }
   }
 }

@@ -49,7 +49,7 @@ export async function startKuboRpcServer(store: RpcStore, { authorizations }: Ku
 
   const commands: Commands = {
     ...createKuboCommands(store),
-    'diag/cmds': ({ response }) => void response.write(`${JSON.stringify([...active])}\n`),
+    'diag/cmds': ({ response }) => void response.write(`${JSON.stringify([...active])}\n`)
   }
 
   function admit(request: IncomingMessage, path: string): void {
@@ -141,6 +141,6 @@ export async function startKuboRpcServer(store: RpcStore, { authorizations }: Ku
     freeze,
     thaw,
     stop,
-    [Symbol.asyncDispose]: stop,
+    [Symbol.asyncDispose]: stop
   }
 }

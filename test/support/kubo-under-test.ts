@@ -50,7 +50,7 @@ export async function startRpcOverHelia(authorizations?: Authorizations): Promis
       await backend.pin(cid, { signal, origins: [] })
       await backend.unpin(cid, { signal })
     },
-    connect: async (address: string, signal: AbortSignal) => void (await libp2p.dial(multiaddr(address), { signal })),
+    connect: async (address: string, signal: AbortSignal) => void (await libp2p.dial(multiaddr(address), { signal }))
   }
   const server = stack.use(await startKuboRpcServer(store, authorizations === undefined ? {} : { authorizations }))
   const all = stack.move()
@@ -63,7 +63,7 @@ export async function startRpcOverHelia(authorizations?: Authorizations): Promis
     },
     hasBlock: (cid: CID) => backend.content.blockstore.has(cid),
     stop,
-    [Symbol.asyncDispose]: stop,
+    [Symbol.asyncDispose]: stop
   })
 }
 
@@ -75,7 +75,10 @@ async function startRealKubo(authorizations: Authorizations = {}): Promise<KuboU
     const [scheme = '', value = ''] = header.split(' ')
     return scheme === 'Bearer' ? `bearer:${value}` : `basic:${Buffer.from(value, 'base64').toString()}`
   }
-  const entries = Object.entries(authorizations).map(([header, AllowedPaths], index) => [`user${index}`, { AuthSecret: secret(header), AllowedPaths }])
+  const entries = Object.entries(authorizations).map(([header, AllowedPaths], index) => [
+    `user${index}`,
+    { AuthSecret: secret(header), AllowedPaths }
+  ])
   const daemon = await startKuboDaemon(binary, { API: { Authorizations: Object.fromEntries(entries) as unknown } })
   const post = async (command: string): Promise<Response> => {
     const response = await fetch(`${daemon.apiUrl}/api/v0/${command}`, { method: 'POST' })
@@ -84,7 +87,7 @@ async function startRealKubo(authorizations: Authorizations = {}): Promise<KuboU
   }
   return Object.assign(daemon, {
     free: async () => void (await post('repo/gc')),
-    hasBlock: async (cid: CID) => (await post(`block/stat?arg=${cid.toString()}&offline=true`)).ok,
+    hasBlock: async (cid: CID) => (await post(`block/stat?arg=${cid.toString()}&offline=true`)).ok
   })
 }
 
@@ -94,5 +97,5 @@ if (!hasIpfs) console.warn(NO_IPFS)
 /** The two for `describe.for`: skip those whose `skipped` says why. */
 export const KUBOS = [
   { kubo: 'our RPC server', start: startRpcOverHelia, skipped: false },
-  { kubo: hasIpfs ? 'a real daemon' : NO_IPFS, start: startRealKubo, skipped: !hasIpfs },
+  { kubo: hasIpfs ? 'a real daemon' : NO_IPFS, start: startRealKubo, skipped: !hasIpfs }
 ] as const

@@ -22,7 +22,9 @@ export function steer(real: PinBackend, concurrency: number): SteeredBackend {
     calls.push(name)
     running.most = Math.max(running.most, ++running.now)
     try {
-      const aborted = new Promise<never>((_, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true }))
+      const aborted = new Promise<never>((_, reject) =>
+        signal.addEventListener('abort', () => reject(signal.reason as Error), { once: true })
+      )
       aborted.catch(() => {})
       await Promise.race([gate, aborted])
       if (failure !== undefined) throw failure

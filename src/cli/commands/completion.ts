@@ -41,7 +41,10 @@ _pinsub() {
   path=''
   for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
     case "$path $word" in
-${levels.filter(({ path }) => path !== '').map(({ path }) => `      '${path.includes(' ') ? path : ` ${path}`}') path='${path}' ;;`).join('\n')}
+${levels
+  .filter(({ path }) => path !== '')
+  .map(({ path }) => `      '${path.includes(' ') ? path : ` ${path}`}') path='${path}' ;;`)
+  .join('\n')}
     esac
   done
   case "$path" in
@@ -65,7 +68,7 @@ function fish(levels: readonly Level[]): string {
     const seen = parts.map((part) => `__fish_seen_subcommand_from ${part}`)
     const condition = seen.length === 0 ? '__fish_use_subcommand' : seen.join('; and ')
     return words.map((word) =>
-      word.startsWith('--') ? `complete -c pinsub -n '${condition}' -l ${word.slice(2)}` : `complete -c pinsub -n '${condition}' -a ${word}`,
+      word.startsWith('--') ? `complete -c pinsub -n '${condition}' -l ${word.slice(2)}` : `complete -c pinsub -n '${condition}' -a ${word}`
     )
   })
   return ['# pinsub completion for fish', ...lines].join('\n')

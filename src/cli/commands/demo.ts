@@ -56,7 +56,11 @@ export async function demo(context: Context, path: string | undefined): Promise<
     await letGo(stage, agents, cid, blocks)
 
     const codes = await Promise.all(agents.map((agent) => agent.stop()))
-    checks.that('every node ended cleanly', codes.every((code) => code === 0), codes)
+    checks.that(
+      'every node ended cleanly',
+      codes.every((code) => code === 0),
+      codes
+    )
     agents = []
   } finally {
     await Promise.all(agents.map((agent) => agent.stop()))
@@ -66,7 +70,9 @@ export async function demo(context: Context, path: string | undefined): Promise<
   checks.that("the demo's folder is gone", !(await exists(dir)))
   const ms = Math.round(performance.now() - begun)
   output.event({ event: 'demo', checks: checks.passed(), ms })
-  say(`Every step was checked, not only shown: ${checks.passed()} checks passed in ${duration(ms)}. Nothing is left running; the demo's folder is removed.`)
+  say(
+    `Every step was checked, not only shown: ${checks.passed()} checks passed in ${duration(ms)}. Nothing is left running; the demo's folder is removed.`
+  )
   say('Now for real:  pinsub init      (README: a network of your own)')
   return EXIT.ok
 }
@@ -86,7 +92,10 @@ async function startNodes({ context, checks, dir, network, author, line, say }: 
   for (const { name, peer, ms } of agents) say(`   ${name}  ${shortNode(peer)}  ready in ${duration(ms)}`)
   say(`   Each obeys one key: ${author} (authorized_keys)\n`)
   checks.that('three nodes with three identities are ready', new Set(agents.map(({ peer }) => peer)).size === 3)
-  checks.that('they listen on loopback only', agents.every(({ address }) => address.startsWith('/ip4/127.0.0.1/')))
+  checks.that(
+    'they listen on loopback only',
+    agents.every(({ address }) => address.startsWith('/ip4/127.0.0.1/'))
+  )
   return agents
 }
 
@@ -108,13 +117,18 @@ async function addContent(stage: Stage, agents: readonly DemoAgent[], source: st
     const at = performance.now() - begun
     if (!first.has(event.node)) first.set(event.node, at)
     if (event.status === 'pinned') {
-      say(`   ${nameOf(agents, event.node)}  accepted ${duration(first.get(event.node) ?? at).padStart(6)}   pinned ${duration(at).padStart(6)}`)
+      say(
+        `   ${nameOf(agents, event.node)}  accepted ${duration(first.get(event.node) ?? at).padStart(6)}   pinned ${duration(at).padStart(6)}`
+      )
     }
   })
   say(`   ${done?.replicas}/3 replicas in ${duration(performance.now() - begun)}\n`)
   checks.that('the folder was imported', cid !== undefined)
   checks.that('three nodes say they hold it', outcome === 'reached' && done?.replicas === 3, done)
-  checks.that('each said so itself, signed', agents.every(({ peer }) => first.has(peer)))
+  checks.that(
+    'each said so itself, signed',
+    agents.every(({ peer }) => first.has(peer))
+  )
   return cid as CID
 }
 
@@ -123,7 +137,9 @@ async function readBack({ context, checks, say }: Stage, agents: readonly DemoAg
   const found = await Promise.all(agents.map((agent) => readDisk(agent, cid, context.signal)))
   agents.forEach(({ name }, i) => {
     const { blocks, missing, corrupt } = found[i] as Verified
-    say(`   ${name}  read back from its own disk: ${blocks} of ${blocks + missing + corrupt} blocks${missing + corrupt === 0 ? ', every hash right' : ''}`)
+    say(
+      `   ${name}  read back from its own disk: ${blocks} of ${blocks + missing + corrupt} blocks${missing + corrupt === 0 ? ', every hash right' : ''}`
+    )
     checks.that(`${name} holds every block, and every hash is right`, blocks > 0 && missing === 0 && corrupt === 0, found[i])
   })
   say('')
@@ -154,18 +170,28 @@ async function letGo(stage: Stage, agents: readonly DemoAgent[], cid: CID, block
   say(`5  The sender lets go.      $ pinsub send unpin ${cid.toString().slice(0, 12)}…`)
   await using sender = await openSender(stage, agents, stage.key)
   const gone = new Set<string>()
-  const { outcome, done } = await follow(
-    sender.unpin([cid.toString()], { wait: 3, timeout: STEP_MS, signal: context.signal }),
-    (event) => {
-      if (event.event === 'ack' && event.status === 'unpinned') gone.add(nameOf(agents, event.node))
-    },
+  const { outcome, done } = await follow(sender.unpin([cid.toString()], { wait: 3, timeout: STEP_MS, signal: context.signal }), (event) => {
+    if (event.event === 'ack' && event.status === 'unpinned') gone.add(nameOf(agents, event.node))
+  })
+  say(
+    `   ${[...gone]
+      .toSorted()
+      .map((name) => `${name}  unpinned`)
+      .join('     ')}     ${done?.replicas}/3`
   )
-  say(`   ${[...gone].toSorted().map((name) => `${name}  unpinned`).join('     ')}     ${done?.replicas}/3`)
   checks.that('three nodes let go', outcome === 'reached' && gone.size === 3, done)
   const pins = await countPins(stage, agents)
-  checks.that('no node wants it any more', pins.every((n) => n === 0), pins)
+  checks.that(
+    'no node wants it any more',
+    pins.every((n) => n === 0),
+    pins
+  )
   const left = await Promise.all(agents.map((agent) => readDisk(agent, cid, context.signal)))
-  checks.that('the blocks are kept for a day, so that a mistake can be called back', left.every((found) => found.blocks === blocks), left)
+  checks.that(
+    'the blocks are kept for a day, so that a mistake can be called back',
+    left.every((found) => found.blocks === blocks),
+    left
+  )
   say(`   On disk: the ${count(blocks, 'block')} stay for a day (a mistake can be called back), then they are freed.\n`)
 }
 
@@ -176,7 +202,7 @@ async function openSender(stage: Stage, agents: readonly DemoAgent[], key: strin
 
 async function follow(
   events: AsyncGenerator<AddEvent, Outcome>,
-  onEvent: (event: AddEvent) => void,
+  onEvent: (event: AddEvent) => void
 ): Promise<{ outcome: Outcome; done: DoneEvent | undefined }> {
   let done: DoneEvent | undefined
   for (;;) {
@@ -215,6 +241,6 @@ async function chooseSource(path: string | undefined): Promise<string> {
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
-    () => false,
+    () => false
   )
 }

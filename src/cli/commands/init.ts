@@ -41,7 +41,12 @@ export async function init(context: Context): Promise<number> {
   const file = (await readConfigFile(home.config)) ?? {}
   const network = (file['network'] as string | undefined) ?? config.network ?? randomNetworkName((n) => randomBytes(n))
   if (config.network !== undefined && config.network !== network) {
-    throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${network}, not ${config.network}`, 'use another home: --home DIR')
+    throw new CliError(
+      EXIT.usage,
+      'network',
+      `${home.config} is for network ${network}, not ${config.network}`,
+      'use another home: --home DIR'
+    )
   }
   const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, line)
   const values = (await readConfigFile(home.config)) ?? {}
@@ -66,15 +71,22 @@ async function meet(context: Context, network: string, line: string): Promise<Re
   const addresses = config.bootstrap.map(parseBootstrap)
   await using sender = await createSender({ network, key: home.key, bootstrap: addresses, userAgent: `pinsub/${version}` })
   const reached = await sender.connect({ signal })
-  const may = reached.authorised ? 'Your key may command it.' : `Your key may NOT command it (${reached.closed ?? 'unauthorised'}). Add this line to its authorized_keys:\n\n  ${line}\n`
+  const may = reached.authorised
+    ? 'Your key may command it.'
+    : `Your key may NOT command it (${reached.closed ?? 'unauthorised'}). Add this line to its authorized_keys:\n\n  ${line}\n`
   output.note(`Reached ${hostPort(reached.address)} in ${duration(reached.ms)}: ${shortNode(reached.node)}. ${may}`)
   const others = sender.nodes().filter(({ node }) => node !== reached.node)
   if (others.length > 0) {
-    const names = others.map(({ node, addresses: at, backend }) => `${shortNode(node)} (${at[0] === undefined ? 'no address' : hostPort(at[0])}, ${backend === 'kubo' ? 'Kubo' : 'built in'})`)
+    const names = others.map(
+      ({ node, addresses: at, backend }) =>
+        `${shortNode(node)} (${at[0] === undefined ? 'no address' : hostPort(at[0])}, ${backend === 'kubo' ? 'Kubo' : 'built in'})`
+    )
     output.note(`It knows ${others.length} more: ${names.join(', ')}.`)
   }
   const today = new Date().toISOString().slice(0, 10)
-  const nodes = sender.nodes().map(({ node, addresses: at }) => [node, `${at[0] === undefined ? '' : `${hostPort(at[0])} `}first met ${today}`] as const)
+  const nodes = sender
+    .nodes()
+    .map(({ node, addresses: at }) => [node, `${at[0] === undefined ? '' : `${hostPort(at[0])} `}first met ${today}`] as const)
   const added = await addKnownNodes(home.knownNodes, new Map(nodes))
   // The nodes that were met are ways in too: the first one may be down the next time.
   const file = (await readConfigFile(home.config)) ?? {}
@@ -83,13 +95,15 @@ async function meet(context: Context, network: string, line: string): Promise<Re
   const ways = [...new Set([...before, ...config.bootstrap, ...met])].slice(0, Math.max(before.length, MAX_BOOTSTRAPS))
   if (ways.length > before.length) await writeConfigFile(home.config, { ...file, bootstrap: ways })
   const contact = added.length > 0 ? ' (first contact: compare the ids if in doubt)' : ''
-  output.note(`Wrote ${count(ways.length - before.length, 'bootstrap')} to config.json and ${count(added.length, 'node')} to known_nodes${contact}.`)
+  output.note(
+    `Wrote ${count(ways.length - before.length, 'bootstrap')} to config.json and ${count(added.length, 'node')} to known_nodes${contact}.`
+  )
   return [reached]
 }
 
 async function exists(path: string): Promise<boolean> {
   return access(path).then(
     () => true,
-    () => false,
+    () => false
   )
 }

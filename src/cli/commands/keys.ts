@@ -52,9 +52,16 @@ export async function list({ config, home, output }: Context): Promise<number> {
       pinsets: grant.pinsets ?? null,
       valid_after: iso(grant.validAfter),
       expires: iso(grant.expiryTime),
-      file,
+      file
     })
-    rows.push([author, state, grant.rights.join(','), grant.pinsets?.join(',') ?? 'every pinset', grant.expiryTime === undefined ? '' : `until ${iso(grant.expiryTime)}`, grant.comment])
+    rows.push([
+      author,
+      state,
+      grant.rights.join(','),
+      grant.pinsets?.join(',') ?? 'every pinset',
+      grant.expiryTime === undefined ? '' : `until ${iso(grant.expiryTime)}`,
+      grant.comment
+    ])
   }
   for (const author of keys.revoked) {
     output.event({ event: 'authorized', line: keys.lines.get(author), state: 'revoked', fingerprint: author, file })

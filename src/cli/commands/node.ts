@@ -47,7 +47,12 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
     {
       network,
       version: `pinsub/${version}`,
-      files: { hostKey: home.hostKey, stateDb: home.stateDb, lock: home.lock, authorizedKeys: config.authorizedKeys ?? home.authorizedKeys },
+      files: {
+        hostKey: home.hostKey,
+        stateDb: home.stateDb,
+        lock: home.lock,
+        authorizedKeys: config.authorizedKeys ?? home.authorizedKeys
+      },
       listen: config.listen ?? LISTEN,
       announce: config.announce,
       bootstrap,
@@ -55,9 +60,9 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
       authorize: config.authorize,
       knownNodes: new Set(known.nodes.keys()),
       backend,
-      tags: config.tags,
+      tags: config.tags
     },
-    { log },
+    { log }
   )
   await agent.start()
   const onHangup = (): void => void agent.reload()
@@ -79,7 +84,7 @@ async function chooseBackend({ config, home }: Context): Promise<BackendChoice> 
   const kubo = {
     kind: 'kubo',
     apiUrl: config.kuboApi,
-    ...(config.kuboAuthorization === undefined ? {} : { authorization: config.kuboAuthorization }),
+    ...(config.kuboAuthorization === undefined ? {} : { authorization: config.kuboAuthorization })
   } as const
   if (config.backend === 'kubo') return kubo
   if (config.backend === 'auto' && (await isKubo(config.kuboApi))) return kubo
@@ -101,16 +106,19 @@ async function isKubo(apiUrl: string): Promise<boolean> {
 async function remember({ config, flags, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<void> {
   const file = (await readConfigFile(home.config)) ?? {}
   const isFirst = file['backend'] === undefined
-  const given = KEPT.flatMap((name) => (flags[camelCase(name)] === undefined ? [] : [[name, absolute(name, flags[camelCase(name)])] as const]))
+  const given = KEPT.flatMap((name) =>
+    flags[camelCase(name)] === undefined ? [] : [[name, absolute(name, flags[camelCase(name)])] as const]
+  )
   const values = {
     network,
     ...(config.bootstrap.length === 0 ? {} : { bootstrap: config.bootstrap }),
     ...(isFirst ? Object.fromEntries(given) : {}),
     ...file,
-    ...(isFirst || file['backend'] === 'auto' ? { backend } : {}),
+    ...(isFirst || file['backend'] === 'auto' ? { backend } : {})
   }
   if (JSON.stringify(values) !== JSON.stringify(file)) await writeConfigFile(home.config, values)
-  if (isFirst && config.authorizedKeys === undefined) for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+  if (isFirst && config.authorizedKeys === undefined)
+    for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
 }
 
 /** A path means the same to a service that starts elsewhere. */
@@ -135,9 +143,13 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   const peers = agent.peers()
   output.result(`pinsub ${version}   network ${network}   node ${shortNode(agent.id)}`)
   output.result(`  home      ${home.dir}${isNew ? ' (made)' : ''}`)
-  output.result(`  keys      ${grants.size === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.size} may command: ${named}`}`)
+  output.result(
+    `  keys      ${grants.size === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.size} may command: ${named}`}`
+  )
   output.result(`  backend   ${describeBackend(choice, await agent.health(), home.blocks)}`)
-  output.result(`  address   ${address}${isLoopback(address) ? '   (this machine only)' : `   (open TCP ${hostPort(address).split(':').at(-1)})`}`)
+  output.result(
+    `  address   ${address}${isLoopback(address) ? '   (this machine only)' : `   (open TCP ${hostPort(address).split(':').at(-1)})`}`
+  )
   output.result(`  peers     ${peers.length === 0 ? 'none yet' : `${peers.length}: ${peers.map(shortNode).join(', ')}`}`)
   output.result('Ready.')
   const reach = hostPort(address).replace(/:4101$/, '')
@@ -146,7 +158,8 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
 }
 
 function describeBackend(choice: BackendChoice, health: BackendHealth, blocks: string): string {
-  if (choice.kind === 'helia') return `built in, ${blocks}${health.ok && health.freeBytes !== undefined ? ` (${bytes(health.freeBytes)} free)` : ''}`
+  if (choice.kind === 'helia')
+    return `built in, ${blocks}${health.ok && health.freeBytes !== undefined ? ` (${bytes(health.freeBytes)} free)` : ''}`
   if (!health.ok) return `Kubo at ${choice.apiUrl} does not answer yet (${health.reason}); commands are taken and wait for it`
   const pins = health.pins === undefined ? 'pins that pinsub did not make are' : `its ${count(health.pins, 'pin')} are`
   return `Kubo ${health.version} at ${choice.apiUrl.replace(/^https?:\/\//, '')}; ${pins} yours and stay untouched`
@@ -165,7 +178,7 @@ function createLog({ config, output }: Context): Log {
   return {
     debug: (message) => (config.verbose ? say('debug', message) : undefined),
     info: (message) => say('info', message),
-    warn: (message) => say('warn', message),
+    warn: (message) => say('warn', message)
   }
 }
 

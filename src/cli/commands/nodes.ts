@@ -21,7 +21,7 @@ export async function nodes(context: Context): Promise<number> {
     `${node.backend === 'kubo' ? 'Kubo' : node.backend === 'helia' ? 'built in' : ''}${node.up === false ? ' (down)' : ''}`,
     node.free === undefined ? '' : `${bytes(node.free)} free`,
     node.trusted ? 'trusted' : 'not vouched for',
-    node.addresses[0] ?? '',
+    node.addresses[0] ?? ''
   ])
   table(rows).forEach((line) => output.result(line))
   if (all.every(({ trusted }) => !trusted)) output.note('No node is in known_nodes, so all count. To say which do: pinsub nodes trust PEER')

@@ -32,6 +32,6 @@ export function sendOptions({ config, signal }: Context, flags: SendFlags): Send
     ...(flags.name === undefined ? {} : { name: flags.name }),
     ...(flags.origin === undefined ? {} : { origins: flags.origin }),
     ...(config.replicas === undefined ? {} : { replicas: config.replicas }),
-    ...(config.wait === undefined ? {} : { wait: config.wait }),
+    ...(config.wait === undefined ? {} : { wait: config.wait })
   }
 }

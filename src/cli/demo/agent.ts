@@ -42,7 +42,7 @@ export async function startAgent(options: DemoAgentOptions): Promise<DemoAgent> 
     stdio: ['ignore', 'pipe', 'pipe'],
     env: cleanEnvironment(),
     // In a group of its own, so that Ctrl-C reaches the demo, which ends its agents in order.
-    detached: true,
+    detached: true
   })
   const killed = (): void => void child.kill('SIGKILL')
   process.once('exit', killed)
@@ -88,7 +88,8 @@ async function ready(child: ChildProcess, signal: AbortSignal): Promise<Ready> {
   const said: string[] = []
   child.stderr?.on('data', (text: Buffer) => said.push(text.toString()))
   const { promise, resolve, reject } = Promise.withResolvers<Ready>()
-  const fail = (): void => reject(signal.aborted ? (signal.reason as Error) : new Error(`an agent ended before it was ready: ${said.join('').trim()}`))
+  const fail = (): void =>
+    reject(signal.aborted ? (signal.reason as Error) : new Error(`an agent ended before it was ready: ${said.join('').trim()}`))
   child.once('exit', fail)
   child.once('error', reject)
   signal.addEventListener('abort', fail, { once: true })

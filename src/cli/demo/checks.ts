@@ -15,9 +15,10 @@ export function createChecks(output: Output): Checks {
   return {
     that(name, holds, found) {
       output.event({ event: 'check', name, ok: holds })
-      if (!holds) throw new CliError(EXIT.local, 'check', `the demo failed: ${name}${found === undefined ? '' : ` (found ${JSON.stringify(found)})`}`)
+      if (!holds)
+        throw new CliError(EXIT.local, 'check', `the demo failed: ${name}${found === undefined ? '' : ` (found ${JSON.stringify(found)})`}`)
       passed++
     },
-    passed: () => passed,
+    passed: () => passed
   }
 }

@@ -12,7 +12,7 @@ export type BackendChoice =
 export async function openBackend(
   choice: BackendChoice,
   network: string,
-  ports: { readonly libp2p: Libp2p; readonly clock: Clock },
+  ports: { readonly libp2p: Libp2p; readonly clock: Clock }
 ): Promise<PinBackend> {
   if (choice.kind === 'helia') {
     const { createHeliaBackend } = await import('./helia.ts')

@@ -9,9 +9,10 @@ const MAX_REMEMBERED = 256
  * Dials who may hold the content, in the background. Resolves never and fails never: a want goes out to peers that connect later too,
  * so that a pin does not have to wait for addresses that lead nowhere (a laptop's private ones do, each time).
  */
-export function createOriginDialer(connect: (address: string) => Promise<unknown>, { clock }: { readonly clock: Clock }): (
-  origins: readonly string[],
-) => void {
+export function createOriginDialer(
+  connect: (address: string) => Promise<unknown>,
+  { clock }: { readonly clock: Clock }
+): (origins: readonly string[]) => void {
   const dialled = new Map<string, number>()
   return (origins) => {
     for (const address of origins) {

@@ -15,7 +15,10 @@ function checkVersion(url: string, answer: unknown): string {
   const parts = typeof version === 'string' ? /^(\d+)\.(\d+)\./.exec(version) : null
   if (typeof version !== 'string' || parts === null) throw notKubo(url, 'version', JSON.stringify(answer))
   if (Number(parts[1]) === 0 && Number(parts[2]) < OLDEST_MINOR) {
-    throw new BackendError('failed', `Kubo at ${url} is version ${version}: pinsub needs 0.${OLDEST_MINOR} or later to tell its pins from yours`)
+    throw new BackendError(
+      'failed',
+      `Kubo at ${url} is version ${version}: pinsub needs 0.${OLDEST_MINOR} or later to tell its pins from yours`
+    )
   }
   return version
 }
@@ -40,7 +43,8 @@ export async function readHealth(http: KuboHttp): Promise<BackendHealth> {
     const { RepoSize: used, StorageMax: max } = ((await sizes) ?? {}) as { RepoSize?: unknown; StorageMax?: unknown }
     const usedBytes = typeof used === 'number' && Number.isSafeInteger(used) ? used : undefined
     // Kubo says "no limit" with the largest number it has.
-    const freeBytes = usedBytes !== undefined && typeof max === 'number' && Number.isSafeInteger(max) ? Math.max(0, max - usedBytes) : undefined
+    const freeBytes =
+      usedBytes !== undefined && typeof max === 'number' && Number.isSafeInteger(max) ? Math.max(0, max - usedBytes) : undefined
     return { ok: true, version, ...(usedBytes !== undefined && { usedBytes }), ...(freeBytes !== undefined && { freeBytes }) }
   } catch (error) {
     return { ok: false, reason: (error as Error).message }
@@ -54,7 +58,10 @@ export async function readPeer(http: KuboHttp): Promise<BackendPeer | undefined>
     if (typeof answer.ID !== 'string') return undefined
     const addresses = Array.isArray(answer.Addresses) ? answer.Addresses.filter((address) => typeof address === 'string') : []
     const suffix = `/p2p/${answer.ID}`
-    return { peer: answer.ID, addresses: addresses.map((address) => (address.endsWith(suffix) ? address.slice(0, -suffix.length) : address)) }
+    return {
+      peer: answer.ID,
+      addresses: addresses.map((address) => (address.endsWith(suffix) ? address.slice(0, -suffix.length) : address))
+    }
   } catch {
     return undefined
   }

@@ -5,9 +5,12 @@ import type { BackendCode } from '../ports.ts'
 const TEXTS: readonly (readonly [RegExp, BackendCode])[] = [
   [/no space left|storage limit exceeded|storage ?max|disk quota|repo is full|file too large/i, 'no-space'],
   [/deadline exceeded|deadline has elapsed|timed out/i, 'timeout'],
-  [/invalid (path|cid)|no decoder registered|unknown (codec|multihash)|pin name is|hash function|proto(buf)?: |digest too large/i, 'invalid'],
+  [
+    /invalid (path|cid)|no decoder registered|unknown (codec|multihash)|pin name is|hash function|proto(buf)?: |digest too large/i,
+    'invalid'
+  ],
   [/could not find|not found/i, 'not-found'],
-  [/context canceled|promise channel was closed|(repo|node|datastore|pinner|leveldb|database).{0,12}closed|shutting down/i, 'unavailable'],
+  [/context canceled|promise channel was closed|(repo|node|datastore|pinner|leveldb|database).{0,12}closed|shutting down/i, 'unavailable']
 ]
 
 const MAX_QUOTED = 240
@@ -23,7 +26,7 @@ export function kuboSaid(url: string, command: string, message: string): Backend
   const code = TEXTS.find(([pattern]) => pattern.test(message))?.[1] ?? 'failed'
   const advice = {
     'no-space': '; free space there or raise its Datastore.StorageMax',
-    unavailable: '; is it shutting down?',
+    unavailable: '; is it shutting down?'
   }
   return new BackendError(code, `Kubo at ${url}: ${command}: ${quote(message)}${advice[code as keyof typeof advice] ?? ''}`)
 }
@@ -34,7 +37,7 @@ export function httpStatus(url: string, command: string, status: number, body: s
     return new BackendError(
       'failed',
       `Kubo at ${url} refuses ${command} (${status}): set the authorization that its API.Authorizations asks for, ` +
-        `and let its AllowedPaths hold /api/v0/${command}`,
+        `and let its AllowedPaths hold /api/v0/${command}`
     )
   }
   const gone = status === 502 || status === 503 || status === 504
@@ -42,7 +45,7 @@ export function httpStatus(url: string, command: string, status: number, body: s
     gone ? 'unavailable' : 'failed',
     gone
       ? `what stands before Kubo at ${url} answered ${status}: start the daemon (ipfs daemon)`
-      : `${url} answered ${status} to ${command} (${quote(body) || 'empty'}): is that the address of Kubo's RPC, as Addresses.API says it?`,
+      : `${url} answered ${status} to ${command} (${quote(body) || 'empty'}): is that the address of Kubo's RPC, as Addresses.API says it?`
   )
 }
 
@@ -73,6 +76,6 @@ export function connectionError(url: string, command: string, error: unknown): u
     gone
       ? `no Kubo at ${url} (${code}): start it with "ipfs daemon", or check the address`
       : `Kubo at ${url} went away during ${command} (${code}): is the daemon restarting?`,
-    { cause: error },
+    { cause: error }
   )
 }

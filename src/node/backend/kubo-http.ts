@@ -48,7 +48,7 @@ const SOCKETS: Readonly<Record<Lane, number>> = { pins: 64, dials: 8, control: 8
  */
 export function createKuboHttp(
   options: { readonly apiUrl: string; readonly authorization?: string },
-  { clock }: { readonly clock: Clock },
+  { clock }: { readonly clock: Clock }
 ): KuboHttp {
   const { url, secure, target } = parseKuboApi(options.apiUrl)
   const client = secure ? https : http
@@ -62,7 +62,7 @@ export function createKuboHttp(
   async function exchange(
     command: string,
     { lane, query, signal, withinMs }: Send,
-    read: (response: http.IncomingMessage, heard: () => void) => Promise<void>,
+    read: (response: http.IncomingMessage, heard: () => void) => Promise<void>
   ): Promise<void> {
     signal?.throwIfAborted()
     if (closed) throw new BackendError('unavailable', `Kubo at ${url}: the backend is stopped`)
@@ -154,7 +154,7 @@ export function createKuboHttp(
       closed = true
       for (const cut of underWay) cut(new BackendError('unavailable', `Kubo at ${url}: the backend is stopped`))
       for (const agent of Object.values(agents)) agent.destroy()
-    },
+    }
   }
 }
 

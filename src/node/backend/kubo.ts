@@ -44,7 +44,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
   const http = createKuboHttp(options, { clock })
   const dial = createOriginDialer(
     (address) => http.call('swarm/connect', { lane: 'dials', query: { arg: address }, withinMs: CONNECT_MS }),
-    { clock },
+    { clock }
   )
   const active = new Map<string, number>()
   const undoing = new Map<string, Promise<void>>()
@@ -109,7 +109,8 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
       onProgress?.({ blocks, bytes: bytes ?? 0 })
     })
     // Kubo ends with 200 whatever came of it: only this line says that the pin is there.
-    if (!pinned) throw new BackendError('failed', `Kubo at ${http.url}: pin/add of ${cid.toString()} ended without saying that it is pinned`)
+    if (!pinned)
+      throw new BackendError('failed', `Kubo at ${http.url}: pin/add of ${cid.toString()} ended without saying that it is pinned`)
     return bytes
   }
 
@@ -135,7 +136,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
           throw new BackendError(
             'failed',
             `the operator holds a direct pin of ${key} in Kubo at ${http.url}, which a recursive one would replace: ` +
-              `"ipfs pin add ${key}" makes it recursive, "ipfs pin rm ${key}" leaves it to pinsub`,
+              `"ipfs pin add ${key}" makes it recursive, "ipfs pin rm ${key}" leaves it to pinsub`
           )
         }
         if (found !== undefined) return found
@@ -171,7 +172,8 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
       await http.lines('pin/ls', { lane: 'control', query, signal, withinMs: answerMs }, (line) => {
         // Kubo's own filter finds a part of the name.
         if (line['Name'] !== name || typeof line['Cid'] !== 'string') return
-        if (cids.push(line['Cid']) > MAX_LISTED) throw new BackendError('failed', `Kubo at ${http.url} lists above ${MAX_LISTED} pins of ours`)
+        if (cids.push(line['Cid']) > MAX_LISTED)
+          throw new BackendError('failed', `Kubo at ${http.url} lists above ${MAX_LISTED} pins of ours`)
       })
       for (const cid of cids) yield CID.parse(cid)
     },
@@ -181,6 +183,6 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
       return found === 'direct' ? undefined : found
     },
     health: () => readHealth(http),
-    peer: (): Promise<BackendPeer | undefined> => readPeer(http),
+    peer: (): Promise<BackendPeer | undefined> => readPeer(http)
   }
 }
