@@ -57,7 +57,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
   } catch (err) {
     if (err instanceof CommanderError) {
-      if (err.exitCode !== 0 && err.code !== 'commander.help')
+      if (err.exitCode !== 0)
         output.event({ event: 'error', code: 'usage', message: err.message.replace(/^error: /, ''), hint: 'pinsub --help' })
       code = err.exitCode === 0 ? EXIT.ok : EXIT.usage
     } else if (stop.signal.aborted) {

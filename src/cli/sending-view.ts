@@ -21,7 +21,6 @@ export async function showSending(
   const done: DoneEvent[] = []
   let drawnAt = -Infinity
   let root: string | undefined
-  let isTrusted = true
 
   const elapsed = (): number => performance.now() - begun
   const lines = (): string[] => table([...nodes.values()].map(nodeRow))
@@ -51,7 +50,6 @@ export async function showSending(
         output.note(`${count(event.files, 'file')}, ${bytes(event.bytes)} imported  ${duration(elapsed())}`)
         break
       case 'ack': {
-        isTrusted &&= event.trusted
         const line = nodes.get(event.node) ?? { node: event.node, states: new Map() }
         line.states.set(event.cid, { ack: event, at: elapsed() })
         nodes.set(event.node, line)
@@ -86,8 +84,17 @@ export async function showSending(
       output.note(text)
       output.result(root)
     }
-    if (!isTrusted && nodes.size > 0) output.note(output.dim('Nobody vouched for some of these nodes: pinsub nodes trust PEER'))
+    const strangers = [...nodes.values()].filter(isStranger).map(({ node }) => node)
+    const [stranger] = strangers
+    if (stranger !== undefined) {
+      const whose = strangers.length === nodes.size ? 'any of these nodes, so all count' : 'some of these nodes, so they do not count'
+      output.note(output.dim(`Nobody vouched for ${whose}. To say that one counts: pinsub nodes trust ${stranger}`))
+    }
   }
+}
+
+function isStranger({ states }: NodeLine): boolean {
+  return [...states.values()].some(({ ack }) => !ack.trusted)
 }
 
 const REASONS: Readonly<Record<string, string>> = {

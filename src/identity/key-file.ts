@@ -51,6 +51,7 @@ export async function readPrivateKey(path: string, hint: string): Promise<Privat
   const { text, mode, uid } = await readSmallFile(path, MAX_KEY_BYTES).catch((err: IdentityError) => {
     throw err.code === 'missing' ? new IdentityError('missing', path, `there is no key ${path}: ${hint}`, { cause: err }) : err
   })
+  if (text.startsWith('ssh-')) throw new IdentityError('key', path, `${path} is a public key: name the private one, without .pub`)
   if (process.platform !== 'win32' && uid === process.getuid?.() && (mode & 0o077) !== 0) {
     throw new IdentityError(
       'permissions',

@@ -2,6 +2,7 @@
 import { multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
+import { look } from '../content/scan.ts'
 import { createTemporaryContent } from '../content/temporary.ts'
 import type { PresenceTable } from '../network/presence-table.ts'
 import type { Clock } from '../protocol/clock.ts'
@@ -29,6 +30,8 @@ const DIAL_MS = 5_000
 /** Adds; ends as the send ends. What was imported is removed again, however it ends. */
 export async function* addPath(path: string, options: AddOptions, ports: AddPorts): AsyncGenerator<AddEvent, Outcome> {
   const { libp2p, presence, clock } = ports
+  // A wrong path is a mistake of this machine, whether or not a node can be reached.
+  await look(path)
   await ports.startHost()
   // Before the first dial, so that peers learn at once that blocks are to be had here.
   await using content = createTemporaryContent({}, { libp2p })
@@ -38,6 +41,7 @@ export async function* addPath(path: string, options: AddOptions, ports: AddPort
   const signal = options.signal ?? new AbortController().signal
   const bell = createBell()
   let progress: ProgressEvent | undefined
+  let told: ProgressEvent | undefined
   let toldAt = -Infinity
   let isDone = false
   const importing = content
@@ -58,9 +62,11 @@ export async function* addPath(path: string, options: AddOptions, ports: AddPort
     await bell.rung()
     if (progress === undefined || clock.now() - toldAt < PROGRESS_MS) continue
     toldAt = clock.now()
+    told = progress
     yield progress
   }
   const { cid, files, bytes } = await importing
+  if (progress !== undefined && progress !== told) yield progress
   yield { event: 'imported', cid: cid.toString(), bytes, files }
 
   const dialled = new Set<string>()

@@ -1,5 +1,5 @@
 /** `pinsub keys`: the signing key of this home, and the keys that may command its node. */
-import { mkdir } from 'node:fs/promises'
+import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { hostname, userInfo } from 'node:os'
 import { addAuthorizedLine, readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
@@ -38,13 +38,15 @@ export async function list({ config, home, output }: Context): Promise<number> {
   const file = config.authorizedKeys ?? home.authorizedKeys
   const keys = await readAuthorizedKeys(file)
   const now = Date.now()
+  const texts = (await readFile(file, 'utf8').catch(() => '')).split(/\r?\n/)
+  const place = (number: number | undefined): { line: string; number: number } | object =>
+    number === undefined ? {} : { line: texts[number - 1] ?? '', number }
   const rows: string[][] = []
   for (const [author, grant] of keys.grants) {
     const state = stateOf(grant, now)
-    const line = keys.lines.get(author)
     output.event({
       event: 'authorized',
-      line,
+      ...place(keys.lines.get(author)),
       state,
       fingerprint: author,
       comment: grant.comment,
@@ -64,12 +66,12 @@ export async function list({ config, home, output }: Context): Promise<number> {
     ])
   }
   for (const author of keys.revoked) {
-    output.event({ event: 'authorized', line: keys.lines.get(author), state: 'revoked', fingerprint: author, file })
+    output.event({ event: 'authorized', ...place(keys.lines.get(author)), state: 'revoked', fingerprint: author, file })
     rows.push([author, 'revoked'])
   }
   table(rows).forEach((row) => output.result(row))
   for (const { line, message } of keys.problems) {
-    output.event({ event: 'authorized', line, state: 'broken', message, file })
+    output.event({ event: 'authorized', ...place(line), state: 'broken', message, file })
     output.note(`${file}:${line}: ${message}`)
   }
   if (keys.skipped > 0) output.note(`${keys.skipped} lines with keys of other types (RSA, ECDSA, certificates, FIDO) were skipped`)

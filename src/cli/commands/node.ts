@@ -10,7 +10,7 @@ import type { BackendChoice } from '../../node/backend/choose.ts'
 import { createNode, type PinsubNode } from '../../node/node.ts'
 import type { BackendHealth, Log } from '../../node/ports.ts'
 import { requireNetwork, type Context } from '../context.ts'
-import { EXIT } from '../exit.ts'
+import { CliError, EXIT } from '../exit.ts'
 import { bytes, count, shortNode } from '../format.ts'
 import { collectStartGarbage } from '../garbage.ts'
 import { printUnit } from '../unit.ts'
@@ -36,6 +36,11 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
     return EXIT.ok
   }
   const network = requireNetwork(context)
+  const stored = (await readConfigFile(home.config))?.['network']
+  if (stored !== undefined && stored !== network) {
+    const hint = 'its state belongs to that network; use another home: --home DIR'
+    throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${String(stored)}, not ${network}`, hint)
+  }
   const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
   const backend = await chooseBackend(context)
   const bootstrap = config.bootstrap.map(parseBootstrap)
