@@ -26,19 +26,15 @@ export interface Output {
 // oxlint-disable-next-line no-control-regex
 const STYLES = /\u001b\[[012]m/g
 
+/** Control characters but for the line end, and those that turn the direction of text. */
+const STEERING = /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/gu
+
 /** The text with control characters shown as `\\x1b`; line ends and our own styles stay. */
 function harmless(text: string): string {
-  const escape = (part: string): string =>
-    // oxlint-disable-next-line no-control-regex
-    part.replace(
-      /[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
-      (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`
-    )
+  const escape = (part: string): string => part.replace(STEERING, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
   const styles = text.match(STYLES) ?? []
-  return text
-    .split(STYLES)
-    .map((part, i) => escape(part) + (styles[i] ?? ''))
-    .join('')
+  const parts = text.split(STYLES).map((part, i) => escape(part) + (styles[i] ?? ''))
+  return parts.join('')
 }
 
 /** Makes an output. Colour and live lines need a terminal on stderr and no `NO_COLOR` or `TERM=dumb`. */

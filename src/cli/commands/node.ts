@@ -36,10 +36,10 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
     return EXIT.ok
   }
   const network = requireNetwork(context)
-  const stored = (await readConfigFile(home.config))?.['network']
+  const stored = (await readConfigFile(home.config))?.['network'] as string | undefined
   if (stored !== undefined && stored !== network) {
     const hint = 'its state belongs to that network; use another home: --home DIR'
-    throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${String(stored)}, not ${network}`, hint)
+    throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${stored}, not ${network}`, hint)
   }
   const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
   const backend = await chooseBackend(context)
