@@ -53,6 +53,7 @@ export function createPinner(ports: PinnerPorts) {
     const pending = new Map<string, Promise<void>>()
     let failure: unknown
     let referred = false
+    let told = 0
 
     async function visit(at: CID, within: AbortSignal): Promise<readonly CID[]> {
       assertKnownCodec(at)
@@ -69,6 +70,9 @@ export function createPinner(ports: PinnerPorts) {
         (progress) => {
           pending.delete(name)
           done.resolve()
+          // A reference is durable with others, but its file may have its name later than theirs.
+          if (progress.blocks < told) return
+          told = progress.blocks
           onProgress(progress)
         },
         (err: unknown) => {
