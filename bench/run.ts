@@ -3,10 +3,11 @@ import { bulk } from './bulk.ts'
 import { cold } from './cold.ts'
 import { kubo } from './kubo.ts'
 import { latency } from './latency.ts'
+import { machine } from './machine.ts'
 import { memory } from './memory.ts'
 import type { Figure } from './support/figure.ts'
 
-const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { latency, cold, bulk, kubo, memory }
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { machine, latency, cold, bulk, kubo, memory }
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const figures: Figure[] = []
