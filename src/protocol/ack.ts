@@ -41,9 +41,12 @@ export interface Ack {
   readonly states: readonly OperationState[]
 }
 
-const STATUSES = ['accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused'] as const
-const FAILURES = ['unavailable', 'timeout', 'not-found', 'no-space', 'too-large', 'invalid', 'failed'] as const
-const REFUSALS = ['operation', 'pinset', 'quota', 'size', 'unsupported', 'expired', 'skew', 'unauthorised'] as const
+/** Every {@link Status}; its place is its number on the wire. */
+export const STATUSES = ['accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused'] as const
+/** Every {@link FailureCode}; its place is its number on the wire. */
+export const FAILURES = ['unavailable', 'timeout', 'not-found', 'no-space', 'too-large', 'invalid', 'failed'] as const
+/** Every {@link RefusalCode}; its place is its number on the wire. */
+export const REFUSALS = ['operation', 'pinset', 'quota', 'size', 'unsupported', 'expired', 'skew', 'unauthorised'] as const
 
 /** What the envelope adds to an ack's payload: keys, kind, signer and signature; 169 bytes, rounded up. */
 const FRAME_BYTES = 256

@@ -1,6 +1,6 @@
 /** The questions and answers of `/pinsub/query/1`, and the message of `/pinsub/refusal/1`: shapes, writing and strict reading. */
 import { CID } from 'multiformats/cid'
-import type { FailureCode, RefusalCode, Status } from './ack.ts'
+import { FAILURES, REFUSALS, STATUSES, type FailureCode, type RefusalCode, type Status } from './ack.ts'
 import { cidKey } from './cid.ts'
 import { PROTOCOL_VERSION } from './command.ts'
 import { commandIdBytes, commandIdFrom, type CommandId } from './envelope.ts'
@@ -115,10 +115,6 @@ export interface RefusalMessage {
 
 const REASON_BYTES = 256
 const VERSION_BYTES = 64
-
-const STATUSES: readonly Status[] = ['accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused']
-const FAILURES: readonly FailureCode[] = ['unavailable', 'timeout', 'not-found', 'no-space', 'too-large', 'invalid', 'failed']
-const REFUSALS: readonly RefusalCode[] = ['operation', 'pinset', 'quota', 'size', 'unsupported', 'expired', 'skew', 'unauthorised']
 
 /** Writes a question. Throws a `size` fault for one that no node would read. */
 export function encodeQueryRequest(request: QueryRequest): Uint8Array {
