@@ -2,7 +2,7 @@
  * pinsub as a library: `import { createSender } from 'pinsub'`.
  * README shows it in use; the examples there are run by the tests.
  */
-export { createSender, type Outcome, type Sender, type SenderOptions } from './sender/sender.ts'
+export { createSender, type Sender, type SenderOptions } from './sender/sender.ts'
 export { SenderError, type SenderErrorCode } from './sender/errors.ts'
 export type {
   AckEvent,
@@ -13,6 +13,7 @@ export type {
   ImportedEvent,
   NodeEvent,
   Op,
+  Outcome,
   PinEvent,
   ProgressEvent,
   Reached,

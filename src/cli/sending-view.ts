@@ -1,6 +1,5 @@
 /** Shows a send or an add as it goes: live lines on a terminal, a table at the end, or JSON lines. */
-import type { Outcome } from '../sender/sender.ts'
-import type { AckEvent, AddEvent, DoneEvent } from '../sender/types.ts'
+import type { AckEvent, AddEvent, DoneEvent, Outcome } from '../sender/types.ts'
 import type { Context } from './context.ts'
 import { bytes, count, duration, shortNode, table } from './format.ts'
 

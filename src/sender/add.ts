@@ -7,8 +7,7 @@ import { createTemporaryContent } from '../content/temporary.ts'
 import type { PresenceTable } from '../network/presence-table.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { createBell } from './bell.ts'
-import type { Outcome } from './sender.ts'
-import type { AddEvent, AddOptions, ProgressEvent, SendEvent } from './types.ts'
+import type { AddEvent, AddOptions, Outcome, ProgressEvent, SendEvent } from './types.ts'
 
 /** What adding works with. */
 export interface AddPorts {

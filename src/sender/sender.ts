@@ -25,7 +25,7 @@ import { createSurvey } from './survey.ts'
 import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
 import { itemsOf, send, type Item, type SendingPorts } from './sending.ts'
-import type { AddEvent, AddOptions, NodeEvent, PinEvent, Reached, SendEvent, SendOptions, StatusEvent } from './types.ts'
+import type { AddEvent, AddOptions, NodeEvent, PinEvent, Reached, SendEvent, SendOptions, StatusEvent, Outcome } from './types.ts'
 import { createWords } from './words.ts'
 
 /** What a sender is made of. */
@@ -42,9 +42,6 @@ export interface SenderOptions {
   /** Software name told to peers. */
   readonly userAgent?: string
 }
-
-/** How a send ended: enough replicas, too few in time, or refused. */
-export type Outcome = 'reached' | 'short' | 'refused'
 
 /** Signs and publishes commands and counts who holds what. One libp2p identity of its own, made fresh. */
 export interface Sender {

@@ -16,7 +16,7 @@ import type { SenderCensus } from './census.ts'
 import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
 import { createTracker, isSame, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
-import type { AckEvent, Op, SendEvent, SendOptions } from './types.ts'
+import type { AckEvent, Op, Outcome, SendEvent, SendOptions } from './types.ts'
 
 /** The first wait before a command that is not answered is offered again; doubles up to the most. Milliseconds. */
 const RESEND_FIRST_MS = 1_000
@@ -50,7 +50,7 @@ export async function* send(
   items: readonly Item[],
   options: SendOptions,
   ports: SendingPorts
-): AsyncGenerator<SendEvent, 'reached' | 'short' | 'refused'> {
+): AsyncGenerator<SendEvent, Outcome> {
   const { bus, clock, census } = ports
   const timeout = options.timeout ?? TIMEOUT_MS
   const commands = await sign(network, items, options, ports)
@@ -221,8 +221,8 @@ function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: Ope
   }
 }
 
-function* finish(tallies: readonly Tally[], detach: boolean): Generator<SendEvent, 'reached' | 'short' | 'refused'> {
-  let worst: 'reached' | 'short' | 'refused' = 'reached'
+function* finish(tallies: readonly Tally[], detach: boolean): Generator<SendEvent, Outcome> {
+  let worst: Outcome = 'reached'
   for (const { cid, op, replicas, wanted, states, refused } of tallies) {
     const isAccepted = [...states.values()].some(({ status }) => status !== 'refused')
     const result = replicas >= wanted || (detach && isAccepted) ? 'ok' : refused && replicas === 0 ? 'refused' : 'short'

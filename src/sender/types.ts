@@ -43,6 +43,9 @@ export interface DoneEvent {
   readonly result: 'ok' | 'short' | 'refused'
 }
 
+/** How a send ended: enough replicas, too few in time, or refused. */
+export type Outcome = 'reached' | 'short' | 'refused'
+
 /** What a send tells, in this order. */
 export type SendEvent = SentEvent | AckEvent | DoneEvent
 
