@@ -1,5 +1,6 @@
 /** What an agent says when asked over `/pinsub/query/1`. */
 import { CID } from 'multiformats/cid'
+import { flatState } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Envelope, Verified } from '../protocol/envelope.ts'
 import { MAX_PAGE_BYTES } from '../protocol/limits.ts'
@@ -43,7 +44,7 @@ export function createAnswers(
     const may =
       grant === undefined ? {} : { authorised: typeof grant !== 'string', ...(typeof grant === 'string' ? { closed: grant } : {}) }
     const own = await ports.ownPresence()
-    for (const presences of pages([own.bytes, ...ports.otherPresences()])) yield { ...head, ...may, presences }
+    for await (const presences of pages([own.bytes, ...ports.otherPresences()])) yield { ...head, ...may, presences }
   }
 
   function* held(pinset: string | undefined): Generator<HeldRow[]> {
@@ -80,9 +81,7 @@ export function createAnswers(
       cid: CID.parse(by.spelled),
       pinset,
       op: want,
-      status: bytes === undefined ? state.status : 'pinning',
-      ...(bytes === undefined ? ('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {}) : { bytes }),
-      ...('code' in state ? { code: state.code } : {}),
+      ...(bytes === undefined ? flatState(state) : { status: 'pinning', bytes }),
       command: by.rank.command,
       at: store.operation(by.command, by.index)?.at ?? by.acceptedAt
     }
@@ -97,21 +96,11 @@ export function createAnswers(
     status: state.status
   })
 
-  async function* acks(commands: readonly string[]): AsyncGenerator<QueryPage> {
-    let page: Uint8Array[] = []
-    let size = 0
+  async function* acks(commands: readonly string[]): AsyncGenerator<Uint8Array> {
     for (const id of commands) {
       const ack = await ports.acks.current(id)
-      if (ack === undefined) continue
-      if (size + ack.bytes.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
-        yield { page: 'acks', acks: page }
-        page = []
-        size = 0
-      }
-      page.push(ack.bytes)
-      size += ack.bytes.byteLength + 8
+      if (ack !== undefined) yield ack.bytes
     }
-    yield { page: 'acks', acks: page }
   }
 
   return async function* answer(request) {
@@ -136,22 +125,23 @@ export function createAnswers(
         }
         return
       case 'acks':
-        yield* acks(request.commands)
+        for await (const page of pages(acks(request.commands))) yield { page: 'acks', acks: page }
     }
   }
 }
 
-/** Splits byte strings into groups that each fit a page; always at least one group. */
-function pages(items: readonly Uint8Array[]): Uint8Array[][] {
-  const groups: Uint8Array[][] = [[]]
+/** Gathers byte strings into groups that each fit a page; always at least one group. */
+async function* pages(items: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array[]> {
+  let group: Uint8Array[] = []
   let size = 0
-  for (const item of items) {
+  for await (const item of items) {
     if (size + item.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
-      groups.push([])
+      yield group
+      group = []
       size = 0
     }
-    groups.at(-1)?.push(item)
+    group.push(item)
     size += item.byteLength + 8
   }
-  return groups
+  yield group
 }

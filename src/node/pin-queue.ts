@@ -4,8 +4,7 @@ import type { FailureCode } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Job } from '../protocol/records.ts'
 import { BackendError, type Log, type PinBackend, type PinStat } from './ports.ts'
-import type { Changes, Settler } from './settle.ts'
-import { noChanges } from './settle.ts'
+import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
 /** How patient the queue is; milliseconds. */

@@ -3,8 +3,7 @@ import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import { closedAt, type Grant } from '../protocol/grants.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
-import type { Settler } from './settle.ts'
-import { noChanges, type Changes } from './settle.ts'
+import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
 /** CIDs settled in one transaction when keys change: keeps the event loop free between them. */

@@ -102,6 +102,19 @@ export function decodeAck(envelope: Verified<Envelope>, network: string): Ack {
   }
 }
 
+/** A state as listings and events tell it: `bytes` only where they are known. */
+export function flatState(state: OperationState): {
+  readonly status: Status
+  readonly code?: FailureCode | RefusalCode
+  readonly bytes?: number
+} {
+  return {
+    status: state.status,
+    ...('code' in state ? { code: state.code } : {}),
+    ...('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {})
+  }
+}
+
 function stateToWire(state: OperationState): unknown[] {
   const code = STATUSES.indexOf(state.status)
   switch (state.status) {

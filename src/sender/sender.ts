@@ -1,5 +1,4 @@
 /** Composition root of a sender: a host that listens nowhere, the bus, the ledger, and the sends that share them. */
-
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { loadSigner } from '../identity/key-file.ts'
@@ -25,7 +24,7 @@ import { createSurvey } from './survey.ts'
 import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
 import { itemsOf, send, type Item, type SendingPorts } from './sending.ts'
-import type { AddEvent, AddOptions, NodeEvent, PinEvent, Reached, SendEvent, SendOptions, StatusEvent, Outcome } from './types.ts'
+import type { AddEvent, AddOptions, NodeEvent, Outcome, PinEvent, Reached, SendEvent, SendOptions, StatusEvent } from './types.ts'
 import { createWords } from './words.ts'
 
 /** What a sender is made of. */
@@ -181,12 +180,13 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
 
   const sendingPorts: SendingPorts = {
     bus,
-    ledger: { ...ledger, record: (command) => (words.expect([command.id]), ledger.record(command)) },
+    ledger,
     signer,
     clock,
     census,
     newest: () =>
       presence.all().reduce<ReturnType<SendingPorts['newest']>>((newest, entry) => laterHlc(newest, entry.presence.newest), undefined),
+    expect: (command) => words.expect([command]),
     onWord: (listener) => words.listen(listener),
     askAgain
   }

@@ -1,11 +1,11 @@
 /** One send, from signing to the last replica: publishes, offers again what nobody answered, counts, and knows when to stop. */
 import type { CID } from 'multiformats/cid'
 import type { Bus } from '../network/bus.ts'
-import type { OperationState } from '../protocol/ack.ts'
+import { flatState, type OperationState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { decodeCommand, encodeCommand, type Command, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
-import { sealEnvelope, type Envelope } from '../protocol/envelope.ts'
+import { sealEnvelope, type CommandId, type Envelope } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
 import type { SentCommand } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
@@ -34,6 +34,8 @@ export interface SendingPorts {
   newest(): Hlc | undefined
   /** Calls `listener` with everything nodes say; the returned function ends that. */
   onWord(listener: (event: TrackerEvent) => void): () => void
+  /** A command is about to be published: what nodes say of it concerns us. */
+  expect(command: CommandId): void
   /** Asks the nodes we are linked to for their acks: an ack that gossip lost is heard all the same. */
   askAgain(commands: readonly string[]): void
 }
@@ -117,6 +119,7 @@ async function sign(network: string, items: readonly Item[], options: SendOption
     const time = ledger.tick(clock.now(), ports.newest())
     const envelope = await sealEnvelope('command', encodeCommand({ network, pinset, time, operations }, signer.blob), signer)
     const { id } = readBack(envelope, network)
+    ports.expect(id)
     commands.push({
       id,
       network,
@@ -214,9 +217,7 @@ function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: Ope
     cid,
     op,
     node,
-    status: state.status,
-    ...('code' in state ? { code: state.code } : {}),
-    ...('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {}),
+    ...flatState(state),
     trusted
   }
 }

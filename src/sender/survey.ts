@@ -3,7 +3,7 @@ import { CID } from 'multiformats/cid'
 import type { Host } from '../network/host.ts'
 import type { PresenceEntry, PresenceTable } from '../network/presence-table.ts'
 import { query } from '../network/query.ts'
-import { decodeAck } from '../protocol/ack.ts'
+import { decodeAck, flatState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
 import { openEnvelope, verifyEnvelope } from '../protocol/envelope.ts'
 import { MAX_QUERY_CIDS } from '../protocol/limits.ts'
@@ -110,9 +110,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
             pinset: command.pinset,
             node,
             op: command.operations[index]?.op ?? null,
-            status: state.status,
-            ...('code' in state ? { code: state.code } : {}),
-            ...('bytes' in state && state.bytes > 0 ? { bytes: state.bytes } : {}),
+            ...flatState(state),
             at,
             source: 'receipt',
             trusted: census.trusted(node)

@@ -2,9 +2,9 @@ import { rm } from 'node:fs/promises'
 import { mkdtempSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Clock } from '../../src/protocol/clock.ts'
 import { createHeliaBackend, type HeliaBackend } from '../../src/node/backend/helia.ts'
 import { describePinBackend, type PinBackendHarness } from '../contract/pin-backend.ts'
+import { createShiftedClock } from '../support/clock.ts'
 import { makeHost } from '../support/libp2p.ts'
 import { makePinPeer, type PinPeer } from '../support/pin-peer.ts'
 
@@ -12,14 +12,7 @@ const DAY = 24 * 60 * 60_000
 
 async function makeHarness(): Promise<PinBackendHarness> {
   const dir = mkdtempSync(join(tmpdir(), 'pinsub-helia-'))
-  let ahead = 0
-  const clock: Clock = {
-    now: () => Date.now() + ahead,
-    after(ms, fn) {
-      const timer = setTimeout(fn, ms)
-      return () => clearTimeout(timer)
-    }
-  }
+  const clock = createShiftedClock()
   const libp2p = await makeHost()
   const peers: PinPeer[] = []
   const begin = async (): Promise<HeliaBackend> => {
@@ -43,7 +36,7 @@ async function makeHarness(): Promise<PinBackendHarness> {
       backend = await begin()
     },
     async free() {
-      ahead += DAY + 1
+      clock.shift(DAY + 1)
       await backend.content.sweep()
     },
     hasBlock: (cid) => backend.content.blockstore.has(cid),

@@ -8,6 +8,21 @@ export interface ManualClock extends Clock {
   pending(): number
 }
 
+/** The machine's clock, which can be put forward; its timers run in real time. */
+export function createShiftedClock(): Clock & { shift(ms: number): void } {
+  let ahead = 0
+  return {
+    now: () => Date.now() + ahead,
+    after(ms, fn) {
+      const timer = setTimeout(fn, ms)
+      return () => clearTimeout(timer)
+    },
+    shift(ms) {
+      ahead += ms
+    }
+  }
+}
+
 /** Makes a clock that shows `start` (milliseconds since the epoch). */
 export function createManualClock(start = 1_700_000_000_000): ManualClock {
   let now = start

@@ -4,9 +4,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
-import type { Clock } from '../../src/protocol/clock.ts'
 import { createContent, type Content } from '../../src/content/content.ts'
 import { openBlockIndex } from '../../src/storage/block-index.ts'
+import { createShiftedClock } from './clock.ts'
 import { makeHost } from './libp2p.ts'
 import { makePinPeer, type PinPeer } from './pin-peer.ts'
 
@@ -29,14 +29,7 @@ export interface ContentHome extends AsyncDisposable {
 /** Starts a {@link ContentHome}. */
 export async function makeContentHome(options: { capacity?: number } = {}): Promise<ContentHome> {
   const dir = mkdtempSync(join(tmpdir(), 'pinsub-content-'))
-  let ahead = 0
-  const clock: Clock = {
-    now: () => Date.now() + ahead,
-    after(ms, fn) {
-      const timer = setTimeout(fn, ms)
-      return () => clearTimeout(timer)
-    }
-  }
+  const clock = createShiftedClock()
   const libp2p = await makeHost()
   const peer = await makePinPeer()
   const begin = async () => {
@@ -57,7 +50,7 @@ export async function makeContentHome(options: { capacity?: number } = {}): Prom
     },
     pin: (cid, signal = new AbortController().signal) => home.content.pin(cid, { signal, origins: [peer.origin] }),
     advance(ms) {
-      ahead += ms
+      clock.shift(ms)
     },
     files: async () =>
       (await readdir(join(dir, 'blocks'), { recursive: true, withFileTypes: true }))
