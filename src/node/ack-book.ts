@@ -86,17 +86,23 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
     const extra = answers
     commands.forEach((seq) => due.delete(seq))
     answers = []
-    sending = sending.then(async () => {
-      for (const seq of commands) {
-        const command = store.commandBySeq(seq)
-        if (command === undefined) continue
-        const states = statesOf(store.operations(seq))
-        space(seq, states.length)
-        await send(command.id, states)
-      }
-      for (const { id, states } of extra) await send(id, states)
-      schedule(ACK_GATHER_MS)
-    })
+    sending = sending
+      .then(async () => {
+        for (const seq of commands) {
+          const command = store.commandBySeq(seq)
+          if (command === undefined) continue
+          const states = statesOf(store.operations(seq))
+          space(seq, states.length)
+          await send(command.id, states)
+        }
+        for (const { id, states } of extra) await send(id, states)
+        schedule(ACK_GATHER_MS)
+      })
+      .catch(() => {
+        // A number that cannot be reserved on a full disk: whole states are said anew, so repeating some is harmless.
+        commands.forEach((seq) => due.add(seq))
+        schedule(ACK_INTERVAL_MAX_MS)
+      })
   }
 
   /** A large ack costs all who relay it, so a command of many operations is spoken of more rarely. */

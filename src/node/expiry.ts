@@ -1,10 +1,14 @@
 /** Lets pins go when their time is up. */
 import type { Clock } from '../protocol/clock.ts'
+import type { Log } from './ports.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
 /** Timers of JavaScript end at 2^31 ms; looking once an hour costs nothing. */
 const LOOK_MS = 3_600_000
+
+/** After a failed write, a full disk most likely, it is tried again this much later. */
+const RETRY_MS = 60_000
 
 /** CIDs settled in one transaction: bounds how long others wait for the store. */
 const BATCH = 500
@@ -22,21 +26,28 @@ export function createExpiry(ports: {
   readonly store: Store
   readonly settler: Settler
   readonly clock: Clock
+  readonly log: Log
   onChanges(changes: Changes): void
 }): Expiry {
-  const { store, settler, clock } = ports
+  const { store, settler, clock, log } = ports
   let lookedAt = 0
   let cancel: (() => void) | undefined
 
   const look = (): void => {
     const now = clock.now()
     const due = store.expiring(lookedAt, now)
-    lookedAt = now
-    for (let at = 0; at < due.length; at += BATCH) {
-      const changes = noChanges()
-      store.transaction(() => due.slice(at, at + BATCH).forEach((cid) => settler.settle(cid, now, changes)))
-      ports.onChanges(changes)
+    try {
+      for (let at = 0; at < due.length; at += BATCH) {
+        const changes = noChanges()
+        store.transaction(() => due.slice(at, at + BATCH).forEach((cid) => settler.settle(cid, now, changes)))
+        ports.onChanges(changes)
+      }
+    } catch (err) {
+      log.warn(`cannot write which pins expired, will look again: ${err instanceof Error ? err.message : String(err)}`)
+      cancel = clock.after(RETRY_MS, look)
+      return
     }
+    lookedAt = now
     schedule()
   }
 

@@ -137,7 +137,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         }
       }
     )
-    const expiry = createExpiry({ store, settler, clock, onChanges })
+    const expiry = createExpiry({ store, settler, clock, log, onChanges })
     const refusals = createRefusalSender({ network }, { host, clock })
     const intake = createIntake(
       { network },

@@ -129,3 +129,20 @@ test('stopping says what is due, then nothing', async () => {
   bench.core.clock.advance(10_000)
   expect(bench.said).toHaveLength(1)
 })
+
+test('what cannot be said for lack of disk is said later', async () => {
+  const bench = createBench()
+  const { seq } = await accept(bench, 'x')
+  const { next } = bench.core.store
+  Object.assign(bench.core.store, {
+    next() {
+      Object.assign(bench.core.store, { next })
+      throw new Error('database or disk is full')
+    }
+  })
+  bench.book.changed([seq])
+  await vi.waitFor(() => {
+    bench.core.clock.advance(ACK_INTERVAL_MAX_MS)
+    expect(bench.said.map(({ states }) => states)).toEqual([[{ status: 'queued' }]])
+  })
+})

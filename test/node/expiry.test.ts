@@ -18,7 +18,8 @@ test('lets pins go when their time is up, also those whose time came while the a
   }
   const early = await say('early', now + 1_000)
   core.clock.advance(2_000)
-  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, onChanges() {} })
+  const log = { debug() {}, info() {}, warn() {} }
+  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, onChanges() {} })
   expiry.start()
   expect(core.store.job(early)?.action).toBe('unpin')
 
@@ -30,4 +31,30 @@ test('lets pins go when their time is up, also those whose time came while the a
   expect(core.store.job(late)?.action).toBe('unpin')
   expiry.stop()
   expect(core.clock.pending()).toBe(0)
+})
+
+test('an expiry that cannot be written is looked at again', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice)])
+  const expires = core.clock.now() + 1_000
+  const { bytes } = await command(alice, { operations: [{ op: 'pin', cid: cidOf('x'), expires }], time: { ms: 5, counter: 0 } })
+  core.hear(bytes)
+  core.done(cidOf('x').toString())
+  const warnings: string[] = []
+  const log = { debug() {}, info() {}, warn: (message: string) => void warnings.push(message) }
+  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, onChanges() {} })
+  expiry.start()
+  const { transaction } = core.store
+  Object.assign(core.store, {
+    transaction() {
+      Object.assign(core.store, { transaction })
+      throw new Error('database or disk is full')
+    }
+  })
+  core.clock.advance(1_000)
+  expect(warnings).toEqual([expect.stringContaining('disk is full')])
+  expect(core.store.job(cidOf('x').toString())).toBeUndefined()
+  core.clock.advance(60_000)
+  expect(core.store.job(cidOf('x').toString())?.action).toBe('unpin')
+  expiry.stop()
 })
