@@ -1,13 +1,15 @@
 /** Measures what the README quotes, on this machine: `npm run bench [-- NAME…]`. Prints a table, and JSON with `--json`. */
 import { bulk } from './bulk.ts'
+import { catchUp } from './catch-up.ts'
 import { cold } from './cold.ts'
 import { kubo } from './kubo.ts'
 import { latency } from './latency.ts'
 import { machine } from './machine.ts'
 import { memory } from './memory.ts'
+import { sets } from './sets.ts'
 import type { Figure } from './support/figure.ts'
 
-const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { machine, latency, cold, bulk, kubo, memory }
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { machine, latency, cold, bulk, kubo, memory, 'catch-up': catchUp, sets }
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const figures: Figure[] = []

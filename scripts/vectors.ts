@@ -4,6 +4,7 @@ import { brokenVectors } from '../test/vectors/source/broken.ts'
 import { keyVectors, signatureVectors } from '../test/vectors/source/keys.ts'
 import { orderVectors, wishVectors } from '../test/vectors/source/order.ts'
 import { queryVectors } from '../test/vectors/source/query.ts'
+import { syncVectors } from '../test/vectors/source/sync.ts'
 import { ackVectors, commandVectors, presenceVectors } from '../test/vectors/source/valid.ts'
 
 /** Where the vectors are kept. */
@@ -19,6 +20,7 @@ export async function vectorFiles(): Promise<ReadonlyMap<string, string>> {
     'presences.json': await presenceVectors(),
     'broken.json': await brokenVectors(),
     'queries.json': queryVectors(),
+    'sync-messages.json': await syncVectors(),
     'order.json': orderVectors(),
     'wish.json': wishVectors()
   }

@@ -20,5 +20,6 @@ export type {
   SendEvent,
   SendOptions,
   SentEvent,
-  StatusEvent
+  StatusEvent,
+  StatusOptions
 } from './sender/types.ts'

@@ -15,6 +15,8 @@ export interface BenchAgent extends AsyncDisposable {
   readonly address: string
   /** Resident memory in bytes, as the kernel counts it. */
   residentBytes(): Promise<number>
+  /** Its log on stderr, line by line, from its start. */
+  readonly log: AsyncIterable<string>
 }
 
 /** Starts an agent that obeys `line`; extra arguments choose its backend. */
@@ -27,12 +29,14 @@ export async function startAgent(
 ): Promise<BenchAgent> {
   const args = ['node', '--json', '--home', home, '--network', network, '--authorize', line, '--listen', '/ip4/127.0.0.1/tcp/0']
   const child = spawn(process.execPath, [START, ...args, ...backend, ...bootstrap.flatMap((address) => ['--bootstrap', address])], {
-    stdio: ['ignore', 'pipe', 'inherit']
+    stdio: ['ignore', 'pipe', 'pipe']
   })
+  const log = lines(child.stderr as NodeJS.ReadableStream)
   const { peer, addresses } = await ready(child)
   return {
     peer,
     address: addresses[0] as string,
+    log,
     async residentBytes() {
       const status = await readFile(join('/proc', String(child.pid), 'status'), 'utf8')
       return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) * 1024
@@ -42,6 +46,24 @@ export async function startAgent(
       const ended = once(child, 'exit')
       child.kill('SIGTERM')
       await ended
+    }
+  }
+}
+
+/** Everything a stream says, kept for whoever reads it, at any time. */
+function lines(stream: NodeJS.ReadableStream): AsyncIterable<string> {
+  const said: string[] = []
+  let wake = (): void => {}
+  createInterface({ input: stream }).on('line', (line) => {
+    said.push(line)
+    wake()
+  })
+  return {
+    async *[Symbol.asyncIterator]() {
+      for (let at = 0; ; ) {
+        if (at < said.length) yield said[at++] as string
+        else await new Promise<void>((resolve) => (wake = resolve))
+      }
     }
   }
 }

@@ -40,7 +40,8 @@ export async function meet(context: Context, network: string, line: string): Pro
 async function meetOne({ home, signal, version }: Context, network: string, address: string): Promise<Meeting> {
   await using sender = await createSender({ network, key: home.key, bootstrap: [address], userAgent: `pinsub/${version}` })
   const reached = await sender.connect({ signal })
-  return { reached, nodes: sender.nodes() }
+  // Who is gone may be gone for good: it must not be waited for.
+  return { reached, nodes: sender.nodes().filter(({ state }) => state === 'online') }
 }
 
 function tell({ output }: Context, { node, address, ms, authorised, closed }: Reached, line: string): void {

@@ -12,6 +12,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   node: `
   pinsub node --network blue-otter-7f3a91 --authorize 'ssh-ed25519 AAAA… you@laptop'
   pinsub node --bootstrap 203.0.113.1 --backend kubo
+  pinsub node --start-daemon 'ipfs daemon'
   pinsub node --listen /ip4/127.0.0.1/tcp/0 --json
   pinsub node --print-unit > /etc/systemd/system/pinsub.service`,
   add: `
@@ -28,6 +29,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub send unpin - < cids.txt`,
   status: `
   pinsub status                            everything
+  pinsub status bafybeigdyr…zdi --check    have every node read all of it first
   pinsub status bafybeigdyr…zdi --json`,
   ls: `
   pinsub ls --pinset backup`,
@@ -38,6 +40,14 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub keys show                         the line for authorized_keys
   pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
   pinsub keys list`,
+  export: `
+  pinsub state export > net.ndjson         beside a running node, too
+  pinsub state export | gzip > net.ndjson.gz
+  pinsub state export /mnt/usb/net.ndjson  a new file, never over another`,
+  import: `
+  pinsub state import net.ndjson           into a home whose node does not run
+  gunzip -c net.ndjson.gz | pinsub state import -
+  pinsub --home /srv/pinsub state import net.ndjson`,
   demo: `
   pinsub demo
   pinsub demo ~/pictures`,
@@ -118,6 +128,7 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .addOption(many('--authorize <line>', 'a key that may command besides; repeatable'))
     .addOption(new Option('--backend <kind>', 'where pins are kept').choices(['auto', 'helia', 'kubo']))
     .option('--kubo-api <url>', "Kubo's RPC (default: http://127.0.0.1:5001)")
+    .option('--start-daemon <command>', 'start Kubo with this shell command while it does not answer')
     .addOption(many('--tag <k=v>', 'a tag others can ask for; repeatable'))
     .option('--capacity <size>', 'space for the embedded storage, as 200GB (default: what the disk has)')
     .option('--mdns', 'find and be found on the local network')
@@ -150,8 +161,9 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
 
   signed(onNetwork(command(program, 'status [cid...]', 'how each node stands with CIDs, or with all')))
     .option('--wait <n|all>', 'how many replicas are enough (default: all nodes)')
-    .action((cids: string[], _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/status.ts')).status(context, cids))
+    .option('--check', 'have every node look into its storage first')
+    .action((cids: string[], flags: { check?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/status.ts')).status(context, cids, flags))
     )
 
   signed(onNetwork(command(program, 'ls', 'what is wanted on the network')))
@@ -182,6 +194,14 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .action((line: string[], _, self: Command) =>
       run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line))
     )
+
+  const state = command(program, 'state', 'all that this node was told, as one file')
+  command(state, 'export [file]', 'write it to a new file, or to stdout').action((file: string | undefined, _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/state.ts')).exportState(context, file))
+  )
+  command(state, 'import <file>', 'take such a file over into this home (- reads stdin)').action((file: string, _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/state.ts')).importFile(context, file))
+  )
 
   command(program, 'demo [path]', 'three nodes and a sender on this machine, on real files, then cleaned up').action(
     (path: string | undefined, _, self: Command) =>

@@ -1,5 +1,7 @@
 /** Shows a send or an add as it goes: live lines on a terminal, a table at the end, or JSON lines. */
-import type { AckEvent, AddEvent, DoneEvent, Outcome } from '../sender/types.ts'
+import { clockWarning } from '../sender/clock-hints.ts'
+import type { Sender } from '../sender/sender.ts'
+import type { AckEvent, AddEvent, DoneEvent, NodeEvent, Outcome } from '../sender/types.ts'
 import type { Context } from './context.ts'
 import { bytes, count, duration, shortNode, table } from './format.ts'
 
@@ -9,9 +11,12 @@ interface NodeLine {
   readonly states: Map<string, { readonly ack: AckEvent; readonly at: number }>
 }
 
-/** Consumes the events of a send by `author`, shows them, and returns how it ended. */
+/** While nothing is heard, the lines are drawn anew this often, milliseconds. */
+const TICK_MS = 500
+
+/** Consumes the events of a send, shows them, and returns how it ended. */
 export async function showSending(
-  author: string,
+  sender: Pick<Sender, 'author' | 'clockOffset' | 'nodes'>,
   events: AsyncGenerator<AddEvent, Outcome>,
   { output, signal }: Context
 ): Promise<Outcome> {
@@ -20,15 +25,22 @@ export async function showSending(
   const done: DoneEvent[] = []
   let drawnAt = -Infinity
   let root: string | undefined
+  let warning: string | undefined
 
   const elapsed = (): number => performance.now() - begun
-  const lines = (): string[] => table([...nodes.values()].map(nodeRow))
+  const lines = (): string[] => {
+    const notes = new Map(sender.nodes().map((node) => [node.node, obstacle(node)]))
+    return table([...nodes.values()].map((line) => nodeRow(line, notes.get(line.node))))
+  }
   const draw = (): void => {
     // Ten times a second is smooth, and 5,000 CIDs on 3 nodes make 45,000 events.
-    if (elapsed() < 300 || elapsed() - drawnAt < 100) return
+    if (nodes.size === 0 || elapsed() < 300 || elapsed() - drawnAt < 100) return
     drawnAt = elapsed()
     output.live(lines())
   }
+  // What a node says of itself comes without an ack.
+  using ticking = new DisposableStack()
+  ticking.adopt(setInterval(draw, TICK_MS), clearInterval)
 
   for (;;) {
     const next = await events.next()
@@ -59,8 +71,15 @@ export async function showSending(
         done.push(event)
         break
       case 'sent':
+        // Not before: whoever adds connects while the import runs.
+        if (warning === undefined) warn()
         break
     }
+  }
+
+  function warn(): void {
+    warning = clockWarning(sender.clockOffset())
+    if (warning !== undefined) output.note(warning)
   }
 
   function conclude(outcome: Outcome): void {
@@ -75,14 +94,17 @@ export async function showSending(
       reached: isAccepted
         ? `accepted by ${count(nodes.size, 'node')}${many} in ${duration(elapsed())}; they go on by themselves`
         : `${score}${many} in ${duration(elapsed())}${root === undefined ? '' : '. You can go offline.'}`,
-      short: `${score}${many} after ${duration(elapsed())}: timed out short. The command stands; the nodes go on, see pinsub status`,
-      refused: `refused by every node reached${many}: ${reasons(nodes, author)}`
+      short: isOutranked(nodes)
+        ? `${score}${many} after ${duration(elapsed())}: outranked by a later command, see pinsub status`
+        : `${score}${many} after ${duration(elapsed())}: timed out short. The command stands; the nodes go on, see pinsub status`,
+      refused: `refused by every node reached${many}: ${reasons(nodes, sender.author)}`
     }[outcome]
     if (root === undefined) output.result(text)
     else {
       output.note(text)
       output.result(root)
     }
+    for (const hint of new Set(done.flatMap((event) => event.hint ?? []))) output.note(hint)
     const strangers = [...nodes.values()].filter(isStranger).map(({ node }) => node)
     const [stranger] = strangers
     if (stranger !== undefined) {
@@ -94,6 +116,12 @@ export async function showSending(
 
 function isStranger({ states }: NodeLine): boolean {
   return [...states.values()].some(({ ack }) => !ack.trusted)
+}
+
+/** Every node that spoke holds to another command. */
+function isOutranked(nodes: ReadonlyMap<string, NodeLine>): boolean {
+  const acks = [...nodes.values()].flatMap(({ states }) => [...states.values()])
+  return acks.length > 0 && acks.every(({ ack }) => ack.status === 'superseded')
 }
 
 const REASONS: Readonly<Record<string, string>> = {
@@ -113,7 +141,13 @@ function reasons(nodes: ReadonlyMap<string, NodeLine>, author: string): string {
   return [...codes].map((code) => `${author} ${REASONS[code] ?? code}`).join('; ')
 }
 
-function nodeRow({ node, states }: NodeLine): string[] {
+/** Why what is queued on a node does not go on, as it said itself last. */
+function obstacle({ backend, up, full }: NodeEvent): string | undefined {
+  if (up === false) return backend === 'kubo' ? 'its Kubo is down' : 'its storage is down'
+  return full === true ? 'no space left' : undefined
+}
+
+function nodeRow({ node, states }: NodeLine, note: string | undefined): string[] {
   const all = [...states.values()]
   const tally = new Map<string, number>()
   let size = 0
@@ -124,6 +158,10 @@ function nodeRow({ node, states }: NodeLine): string[] {
     size += ack.bytes ?? 0
     last = Math.max(last, at)
   }
-  const words = [...tally].map(([name, n]) => (all.length === 1 ? name : `${name} ${n}`)).join(', ')
+  const word = (name: string, n: number): string => {
+    const counted = all.length === 1 ? name : `${name} ${n}`
+    return name === 'queued' && note !== undefined ? `${counted} (${note})` : counted
+  }
+  const words = [...tally].map(([name, n]) => word(name, n)).join(', ')
   return [`  ${shortNode(node)}`, words, size > 0 ? bytes(size) : '', duration(last)]
 }

@@ -20,6 +20,8 @@ export interface Config {
   readonly kuboApi: string
   /** Value of the Authorization header for it. */
   readonly kuboAuthorization: string | undefined
+  /** Shell command that starts the Kubo daemon. */
+  readonly startDaemon: string | undefined
   readonly tags: Readonly<Record<string, string>>
   /** Bytes the node offers. */
   readonly capacity: number | undefined
@@ -63,6 +65,7 @@ export function resolveConfig(sources: ConfigSources): Config {
     backend: values.backend ?? DEFAULTS.backend,
     kuboApi: values['kubo-api'] ?? DEFAULTS['kubo-api'],
     kuboAuthorization: values['kubo-authorization'],
+    startDaemon: values['start-daemon'],
     tags: values.tag ?? {},
     capacity: values.capacity,
     key: values.key,

@@ -58,6 +58,7 @@ export const SETTINGS = {
   backend: { form: 'text', schema: z.enum(['auto', 'helia', 'kubo'], 'auto, helia or kubo was expected') },
   'kubo-api': { form: 'text', schema: text(httpUrl) },
   'kubo-authorization': { form: 'text', schema: plain, noFlag: true },
+  'start-daemon': { form: 'text', schema: plain },
   tag: { form: 'list', schema: list(z.string('text was expected')).transform(readTags) },
   capacity: { form: 'text', schema: z.union([z.int().min(0), text(parseSize)], 'a size such as "38GB" was expected') },
   key: { form: 'text', schema: plain },

@@ -101,13 +101,13 @@ export function createFileBlockstore(options: BlockstoreOptions) {
     }
   }
 
-  /** The bytes of a block as they are on disk, unchecked; undefined when it is not here. */
+  /** The bytes of a block as they are on disk, unchecked; undefined when it is not here, or on a bad spot of the disk. */
   async function read(cid: CID): Promise<Uint8Array | undefined> {
     if (isIdentity(cid)) return cid.multihash.digest
     try {
       return await readFile(fileOf(blockKey(cid.multihash)))
     } catch (err) {
-      if (isMissing(err)) return undefined
+      if (isMissing(err) || isBadSpot(err)) return undefined
       throw diskError(err, `block ${cid}`)
     }
   }
@@ -183,6 +183,11 @@ export function createFileBlockstore(options: BlockstoreOptions) {
 
 function ifThere(work: Promise<void>): Promise<void> {
   return work.catch((err: unknown) => (isMissing(err) ? undefined : Promise.reject(err)))
+}
+
+/** What is written there cannot be read any more; a block that is fetched anew gets another place. */
+function isBadSpot(err: unknown): boolean {
+  return err instanceof Error && 'code' in err && err.code === 'EIO'
 }
 
 function isMissing(err: unknown): boolean {

@@ -5,7 +5,7 @@ import type { FileBlockstore } from './blockstore.ts'
 import { isLeaf } from './codecs.ts'
 import { diskError } from './errors.ts'
 import type { Guards } from './guards.ts'
-import { blockKey } from './multihash.ts'
+import { blockKey, checkHash } from './multihash.ts'
 import type { BlockIndex, Totals } from './ports.ts'
 import { createShared } from './shared.ts'
 import type { Space } from './space.ts'
@@ -82,6 +82,22 @@ export function createKeeper(ports: KeeperPorts) {
     await staged.commit()
   }
 
+  /** The bytes of a block, if it is on the disk undamaged. */
+  async function intact(cid: CID): Promise<Uint8Array | undefined> {
+    const bytes = await store.read(cid)
+    return bytes !== undefined && checkHash(cid, bytes) ? bytes : undefined
+  }
+
+  /** What is here of a block. Of one without links that is its size: it need not be read, and is not checked. */
+  async function find(cid: CID): Promise<{ bytes: Uint8Array; size: number } | undefined> {
+    if (isLeaf(cid)) {
+      const size = await store.size(cid)
+      return size === undefined ? undefined : { bytes: NOTHING, size }
+    }
+    const bytes = await intact(cid)
+    return bytes === undefined ? undefined : { bytes, size: bytes.byteLength }
+  }
+
   return {
     /**
      * Makes sure that a block is here, and that `root` refers to it. Gives the bytes of a block that may have links.
@@ -91,14 +107,32 @@ export function createKeeper(ports: KeeperPorts) {
       const key = blockKey(cid.multihash)
       const release = await guards.hold(key)
       try {
-        const size = index.knows(key) ? await store.size(cid) : undefined
-        const here = size === undefined ? undefined : isLeaf(cid) ? NOTHING : await store.read(cid)
+        const here = index.knows(key) ? await find(cid) : undefined
         const { bytes, stored } =
-          here === undefined ? await arrivals.run(key, signal, (shared) => bring(cid, key, shared)) : { bytes: here, stored: undefined }
-        const refer = index.refer(root, key, cid.code, size ?? bytes.byteLength).catch((err: unknown) => {
+          here === undefined
+            ? await arrivals.run(key, signal, (shared) => bring(cid, key, shared))
+            : { bytes: here.bytes, stored: undefined }
+        const refer = index.refer(root, key, cid.code, here?.size ?? bytes.byteLength).catch((err: unknown) => {
           throw diskError(err, `block ${cid}`)
         })
         return { bytes, referred: Promise.all([refer, stored]).then(([totals]) => totals) }
+      } finally {
+        release()
+      }
+    },
+
+    /** Reads a block that `root` refers to and checks its hash; one that is gone or damaged is fetched anew. Gives its bytes; durable. */
+    async renew(cid: CID, root: number, signal: AbortSignal): Promise<Uint8Array> {
+      const key = blockKey(cid.multihash)
+      const release = await guards.hold(key)
+      try {
+        const here = await intact(cid)
+        if (here !== undefined) return here
+        const { bytes, stored } = await arrivals.run(key, signal, (shared) => bring(cid, key, shared))
+        await Promise.all([index.refer(root, key, cid.code, bytes.byteLength), stored]).catch((err: unknown) => {
+          throw diskError(err, `block ${cid}`)
+        })
+        return bytes
       } finally {
         release()
       }

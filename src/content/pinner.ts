@@ -5,6 +5,7 @@ import { WALK_WIDTH } from '../protocol/limits.ts'
 import { assertKnownCodec, isLeaf, linksOf } from './codecs.ts'
 import { ContentError, diskError } from './errors.ts'
 import { GRACE_MS, type Keeper } from './keeper.ts'
+import { mend } from './mend.ts'
 import { assertKnownHash, blockKey, isIdentity } from './multihash.ts'
 import type { BlockIndex, Totals } from './ports.ts'
 import { createShared } from './shared.ts'
@@ -94,11 +95,15 @@ export function createPinner(ports: PinnerPorts) {
   }
 
   async function pinNow(key: string, cid: CID, signal: AbortSignal): Promise<Totals> {
+    const tell = (progress: Totals): void => listeners.get(key)?.forEach((listener) => listener(progress))
     const held = index.pin(key)
-    if (held !== undefined) return { blocks: held.blocks, bytes: held.bytes }
+    if (held !== undefined) {
+      await mend(cid, held.id, { keeper, signal, onProgress: tell })
+      return { blocks: held.blocks, bytes: held.bytes }
+    }
     const root = index.begin(key, cid.toString())
     try {
-      const { settled } = await keepAll(root, cid, signal, (progress) => listeners.get(key)?.forEach((listener) => listener(progress)))
+      const { settled } = await keepAll(root, cid, signal, tell)
       // In the order of the calls, so the pin is in the commit of its last reference, or in a later one.
       const finished = index.finish(root).catch((err: unknown) => {
         throw diskError(err, `the pin of ${cid}`)
@@ -115,7 +120,8 @@ export function createPinner(ports: PinnerPorts) {
   return {
     /**
      * Fetches what is missing of a DAG and holds all of it; durable when it resolves. Equal pins at a time share the work.
-     * After a rejection nothing is held for it, and what had come is freed a day later. Throws {@link ContentError}.
+     * After a rejection nothing is held for it, and what had come is freed a day later. Of a DAG that is held already every block
+     * is looked at, and what is gone or damaged is fetched anew; it stays held whatever comes of that. Throws {@link ContentError}.
      */
     async pin(cid: CID, options: ContentPinOptions): Promise<Totals> {
       const key = cidKey(cid)

@@ -1,7 +1,7 @@
 /** Says on the acks topic what this node is, signed: at the start, to whoever subscribes, when told, and at intervals. */
 import type { Clock } from '../protocol/clock.ts'
 import { sealEnvelope, type Envelope, type Verified } from '../protocol/envelope.ts'
-import { MAX_ADDRESSES } from '../protocol/limits.ts'
+import { MAX_ADDRESSES, MAX_DIGESTS, MAX_PRESENCE_BYTES } from '../protocol/limits.ts'
 import { encodePresence, type Presence } from '../protocol/presence.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Bus } from './bus.ts'
@@ -21,7 +21,7 @@ export interface AnnouncerPorts {
   readonly bus: Bus
   readonly signer: Signer
   readonly clock: Clock
-  /** What is so now. Addresses beyond {@link MAX_ADDRESSES} are left out. */
+  /** What is so now. Addresses beyond {@link MAX_ADDRESSES} are left out, and the last of the sets where they do not fit. */
   describe(): Promise<Omit<Presence, 'node' | 'sequence' | 'time'>>
   /** Grows over restarts. */
   nextSequence(): number
@@ -44,7 +44,7 @@ export function createAnnouncer(options: { readonly network: string; readonly in
   let sending: Promise<void> = Promise.resolve()
 
   const sign = async (): Promise<Verified<Envelope>> => {
-    const { addresses, backend, ...rest } = await ports.describe()
+    const { addresses, backend, sets = [], ...rest } = await ports.describe()
     const presence = {
       ...rest,
       addresses: addresses.slice(0, MAX_ADDRESSES),
@@ -52,11 +52,17 @@ export function createAnnouncer(options: { readonly network: string; readonly in
       sequence: ports.nextSequence(),
       time: clock.now()
     }
-    return sealEnvelope('presence', encodePresence(network, presence), signer)
+    for (let most = MAX_DIGESTS; ; most = Math.floor(most / 2)) {
+      const payload = encodePresence(network, { ...presence, sets: sets.slice(0, most) })
+      const envelope = await sealEnvelope('presence', payload, signer)
+      if (most === 0 || envelope.bytes.byteLength <= MAX_PRESENCE_BYTES) return envelope
+    }
   }
 
   const announce = async (signal: AbortSignal): Promise<void> => {
-    // Nobody to tell: whoever subscribes later is told then.
+    // What was said last is not what is so now, though nobody is there to be told.
+    latest = undefined
+    // Whoever subscribes later is told then.
     if (signal.aborted || bus.subscribers('acks').length === 0) return
     try {
       const made = sign()

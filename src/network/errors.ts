@@ -15,6 +15,8 @@ export type NetworkErrorCode =
   | 'cut'
   /** A peer of another network, or one that cannot answer the question. */
   | 'declined'
+  /** A peer says what no honest node says. */
+  | 'dishonest'
   /** Nobody to publish to. */
   | 'no-peers'
   | 'size'

@@ -2,7 +2,7 @@
 import type { Clock } from '../protocol/clock.ts'
 import type { Envelope, Verified } from '../protocol/envelope.ts'
 import { InvalidMessageError } from '../protocol/errors.ts'
-import { MAX_PRESENCES, MAX_PRESENCE_BYTES } from '../protocol/limits.ts'
+import { MAX_PRESENCES, MAX_PRESENCE_AGE_MS, MAX_PRESENCE_BYTES } from '../protocol/limits.ts'
 import { decodePresence, type Presence } from '../protocol/presence.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 
@@ -11,7 +11,7 @@ export interface PresenceEntry {
   readonly presence: Presence
   /** As signed, to be handed on. */
   readonly envelope: Verified<Envelope>
-  /** Our clock when it came, milliseconds since the epoch; its own `time` is by the node's clock and judges nothing here. */
+  /** Our clock when it was heard, milliseconds since the epoch; its own `time` is by the node's clock and judges nothing here. */
   readonly heardAt: number
   /** Whether it was heard within three intervals. */
   readonly online: boolean
@@ -19,8 +19,12 @@ export interface PresenceEntry {
 
 /** The newest presence of each node. */
 export interface PresenceTable {
-  /** Whether it was newer than what is known and was taken. Throws {@link InvalidMessageError} for one that no node could accept. */
-  offer(envelope: Verified<Envelope>): boolean
+  /**
+   * Whether it was newer than what is known and was taken. `age` is how long ago it was heard by who tells of it, milliseconds, at most
+   * {@link MAX_PRESENCE_AGE_MS} counts; a node never counts as heard earlier than before. Throws {@link InvalidMessageError} for one
+   * that no node could accept.
+   */
+  offer(envelope: Verified<Envelope>, heard?: { readonly age: number }): boolean
   get(node: NodeId): PresenceEntry | undefined
   /** In the order in which the nodes were last heard of. */
   all(): readonly PresenceEntry[]
@@ -78,10 +82,23 @@ export function createPresenceTable(options: PresenceTableOptions, ports: { read
     watch()
   }
 
+  /** Keeps the order of hearing for what another heard earlier; true where something was heard later. */
+  const insert = (node: NodeId, entry: Omit<PresenceEntry, 'online'>): boolean => {
+    entries.delete(node)
+    const later = [...entries].filter(([, { heardAt }]) => heardAt > entry.heardAt)
+    for (const [other] of later) entries.delete(other)
+    entries.set(node, entry)
+    for (const [other, kept] of later) entries.set(other, kept)
+    return later.length > 0
+  }
+
   /** The longest silent stranger; a known node only where there is no stranger. Undefined when `newcomer` is what must stay out. */
-  const victim = (newcomer: NodeId): NodeId | undefined => {
-    for (const node of entries.keys()) if (!isKnown(node)) return node
-    return isKnown(newcomer) ? entries.keys().next().value : undefined
+  const victim = (newcomer: NodeId, heardAt: number): NodeId | undefined => {
+    const strangers = [...entries].filter(([node]) => !isKnown(node))
+    const [first] = strangers.length > 0 ? strangers : isKnown(newcomer) ? entries : []
+    if (first === undefined) return undefined
+    const isWorthMore = strangers.length > 0 && isKnown(newcomer)
+    return isWorthMore || first[1].heardAt <= heardAt ? first[0] : undefined
   }
 
   const drop = (node: NodeId): void => {
@@ -91,7 +108,7 @@ export function createPresenceTable(options: PresenceTableOptions, ports: { read
   }
 
   return {
-    offer: (envelope) => {
+    offer: (envelope, { age } = { age: 0 }) => {
       if (envelope.bytes.byteLength > MAX_PRESENCE_BYTES) {
         throw new InvalidMessageError('size', `a presence of ${envelope.bytes.byteLength} bytes, at most ${MAX_PRESENCE_BYTES}`)
       }
@@ -99,15 +116,22 @@ export function createPresenceTable(options: PresenceTableOptions, ports: { read
       const { node } = presence
       const known = entries.get(node)
       if (node === self || (known !== undefined && known.presence.sequence >= presence.sequence)) return false
+      const now = clock.now()
+      // Never later than now: our clock may have been ahead when the node was heard before.
+      const heardAt = Math.min(now, Math.max(known?.heardAt ?? 0, now - Math.min(Math.max(0, age), MAX_PRESENCE_AGE_MS)))
       if (known === undefined && entries.size >= capacity) {
-        const out = victim(node)
+        const out = victim(node, heardAt)
         if (out === undefined) return false
         drop(out)
       }
-      entries.delete(node)
-      gone.delete(node)
-      entries.set(node, { presence, envelope, heardAt: clock.now() })
+      const isOutOfOrder = insert(node, { presence, envelope, heardAt })
+      if (now < expires(heardAt)) gone.delete(node)
+      else gone.add(node)
       tell(node)
+      if (isOutOfOrder) {
+        timer?.()
+        timer = undefined
+      }
       watch()
       return true
     },

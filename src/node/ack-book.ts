@@ -32,7 +32,7 @@ export interface AckBookPorts {
 
 /** The book. */
 export interface AckBook {
-  /** These commands (`seq`) have news. */
+  /** These commands (`seq`) have news; quiet ones are not spoken of. */
   changed(commands: Iterable<number>): void
   /** Answers a command that was not stored, every operation alike. */
   answer(id: CommandId, states: readonly OperationState[]): void
@@ -70,7 +70,8 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
     if (stopped || (due.size === 0 && answers.length === 0)) return
     refill()
     const now = clock.now()
-    const spaced = Math.min(...[...due].map((seq) => (notBefore.get(seq) ?? 0) - now), answers.length > 0 ? 0 : Infinity)
+    let spaced = answers.length > 0 ? 0 : Infinity
+    for (const seq of due) spaced = Math.min(spaced, (notBefore.get(seq) ?? 0) - now)
     const at = now + Math.max(gather, spaced, (1 - tokens) * interval())
     if (timer !== undefined && timer.at <= at) return
     timer?.cancel()
@@ -134,11 +135,14 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
 
   return {
     changed(commands) {
+      let gather = ACK_GATHER_MS
       for (const seq of commands) {
+        if (store.isQuiet(seq)) continue
         due.add(seq)
         // A first word that the last one follows at once would cost everybody twice.
-        schedule(isLarge(seq) || store.isOpen(seq) ? ACK_GATHER_MS : 0)
+        if (gather > 0 && !isLarge(seq) && !store.isOpen(seq)) gather = 0
       }
+      schedule(gather)
     },
     answer(id, states) {
       answers.push({ id, states })

@@ -8,6 +8,8 @@ import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/que
 import type { HeldRow } from '../protocol/records.ts'
 import { authorOf } from '../protocol/ssh-key.ts'
 import type { AckBook } from './ack-book.ts'
+import type { Checker } from './check.ts'
+import { gatherRows } from './checked-rows.ts'
 import type { Settler, View } from './settle.ts'
 import type { Standings } from './standings.ts'
 import type { Store } from './store.ts'
@@ -18,18 +20,31 @@ export interface AnswerPorts {
   readonly settler: Settler
   readonly standings: Standings
   readonly acks: AckBook
+  readonly checker: Pick<Checker, 'check'>
   readonly clock: Clock
   progress(cid: string): number | undefined
   /** Own presence, as signed now. */
   ownPresence(): Promise<Verified<Envelope>>
-  /** Newest presence envelopes of the others. */
-  otherPresences(): readonly Uint8Array[]
+  /** Newest presence envelopes of the others, gone ones too, the last heard first; `age` is how long ago that was, milliseconds. */
+  otherPresences(): readonly { readonly bytes: Uint8Array; readonly age: number }[]
+}
+
+/** A CID in a pinset, or in each. */
+interface Asked {
+  readonly cid: string
+  readonly pinset: string | undefined
 }
 
 /** Rows of a page: a row stays below 500 bytes, so that a page stays well below its bound. */
 const ROWS = 1_000
+/** Who waits for a check is told so often that it goes on, well within the time after which he gives up. Milliseconds. */
+const CHECK_PAGE_MS = 4_000
+/** CIDs of one answer that are checked at a time. */
+const CHECK_WIDTH = 4
 /** Bytes of a page that are left for its frame. */
 const FRAME_BYTES = 1_024
+/** Bytes that an envelope takes besides its own: its head, and its age. */
+const ITEM_BYTES = 20
 
 /** Makes the handler of a query server. */
 export function createAnswers(
@@ -44,7 +59,10 @@ export function createAnswers(
     const may =
       grant === undefined ? {} : { authorised: typeof grant !== 'string', ...(typeof grant === 'string' ? { closed: grant } : {}) }
     const own = await ports.ownPresence()
-    for await (const presences of pages([own.bytes, ...ports.otherPresences()])) yield { ...head, ...may, presences }
+    const heard = [{ bytes: own.bytes, age: 0 }, ...ports.otherPresences()]
+    for await (const page of pages(heard)) {
+      yield { ...head, ...may, presences: page.map(({ bytes }) => bytes), ages: page.map(({ age }) => age) }
+    }
   }
 
   function* held(pinset: string | undefined): Generator<HeldRow[]> {
@@ -87,6 +105,15 @@ export function createAnswers(
     }
   }
 
+  const statusRows = ({ cid, pinset }: Asked): StatusRow[] => [...views(cid, pinset).map(statusRow), ...unowned(cid, pinset)]
+
+  /** Rows of one CID, as they are after the look. */
+  const checkedRows = async (asked: readonly Asked[], signal: AbortSignal): Promise<readonly StatusRow[]> => {
+    const check = await ports.checker.check((asked[0] as Asked).cid, signal)
+    const rows = asked.flatMap(statusRows)
+    return check === undefined ? rows : rows.map((row) => (row.op === 'unpin' ? row : { ...row, check }))
+  }
+
   const pinRow = ({ pinset, by, state }: View): PinRow => ({
     cid: CID.parse(by.spelled),
     pinset,
@@ -96,10 +123,10 @@ export function createAnswers(
     status: state.status
   })
 
-  async function* acks(commands: readonly string[]): AsyncGenerator<Uint8Array> {
+  async function* acks(commands: readonly string[]): AsyncGenerator<Verified<Envelope>> {
     for (const id of commands) {
       const ack = await ports.acks.current(id)
-      if (ack !== undefined) yield ack.bytes
+      if (ack !== undefined) yield ack
     }
   }
 
@@ -110,11 +137,11 @@ export function createAnswers(
         return
       case 'status': {
         const groups = request.cids === undefined ? held(request.pinset) : [request.cids.map((cid) => ({ cid, pinset: request.pinset }))]
-        for (const group of groups) {
-          yield {
-            page: 'status',
-            rows: group.flatMap(({ cid, pinset }) => [...views(cid, pinset).map(statusRow), ...unowned(cid, pinset)])
-          }
+        if (request.check === true) {
+          const gathered = gatherRows(byCid(groups), { width: CHECK_WIDTH, most: ROWS, everyMs: CHECK_PAGE_MS, clock, rowsOf: checkedRows })
+          for await (const rows of gathered) yield { page: 'status', rows }
+        } else {
+          for (const group of groups) yield { page: 'status', rows: group.flatMap(statusRows) }
         }
         return
       }
@@ -125,23 +152,27 @@ export function createAnswers(
         }
         return
       case 'acks':
-        for await (const page of pages(acks(request.commands))) yield { page: 'acks', acks: page }
+        for await (const page of pages(acks(request.commands))) yield { page: 'acks', acks: page.map(({ bytes }) => bytes) }
     }
   }
 }
 
-/** Gathers byte strings into groups that each fit a page; always at least one group. */
-async function* pages(items: Iterable<Uint8Array> | AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array[]> {
-  let group: Uint8Array[] = []
+function* byCid(groups: Iterable<readonly Asked[]>): Generator<readonly Asked[]> {
+  for (const group of groups) yield* Map.groupBy(group, ({ cid }) => cid).values()
+}
+
+/** Gathers envelopes into groups that each fit a page; always at least one group. */
+async function* pages<T extends { readonly bytes: Uint8Array }>(items: Iterable<T> | AsyncIterable<T>): AsyncGenerator<T[]> {
+  let group: T[] = []
   let size = 0
   for await (const item of items) {
-    if (size + item.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
+    if (size + item.bytes.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
       yield group
       group = []
       size = 0
     }
     group.push(item)
-    size += item.byteLength + 8
+    size += item.bytes.byteLength + ITEM_BYTES
   }
   yield group
 }

@@ -17,16 +17,18 @@ const BATCH = 500
 export interface Expiry {
   start(): void
   stop(): void
-  /** A pin that expires may have come. */
+  /** A pin that expires may have come, or pins may expire again. */
   changed(): void
 }
 
-/** Makes the watcher; `onChanges` is called after each durable step. */
+/** Makes the watcher; `onChanges` is called after each durable step. While pins may not expire it looks at nothing. */
 export function createExpiry(ports: {
   readonly store: Store
   readonly settler: Settler
   readonly clock: Clock
   readonly log: Log
+  /** Whether the clock can be believed. */
+  mayExpire(): boolean
   onChanges(changes: Changes): void
 }): Expiry {
   const { store, settler, clock, log } = ports
@@ -34,6 +36,10 @@ export function createExpiry(ports: {
   let cancel: (() => void) | undefined
 
   const look = (): void => {
+    if (!ports.mayExpire()) {
+      lookLater(LOOK_MS)
+      return
+    }
     const now = clock.now()
     const due = store.expiring(lookedAt, now)
     try {
@@ -44,7 +50,7 @@ export function createExpiry(ports: {
       }
     } catch (err) {
       log.warn(`cannot write which pins expired, will look again: ${err instanceof Error ? err.message : String(err)}`)
-      cancel = clock.after(RETRY_MS, look)
+      lookLater(RETRY_MS)
       return
     }
     lookedAt = now
@@ -52,9 +58,13 @@ export function createExpiry(ports: {
   }
 
   const schedule = (): void => {
-    cancel?.()
     const next = store.nextExpiry(lookedAt) ?? Infinity
-    cancel = clock.after(Math.min(LOOK_MS, Math.max(0, next - clock.now())), look)
+    lookLater(Math.min(LOOK_MS, Math.max(0, next - clock.now())))
+  }
+
+  const lookLater = (ms: number): void => {
+    cancel?.()
+    cancel = clock.after(ms, look)
   }
 
   return {

@@ -1,31 +1,31 @@
 /** The door: judges what gossip brings, in PROTOCOL.md's order, and stores what is accepted before anything is done. */
 import type { OperationState } from '../protocol/ack.ts'
-import { cidKey } from '../protocol/cid.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { decodeCommand, type Command, type Operation } from '../protocol/command.ts'
+import { decodeCommand, type Command } from '../protocol/command.ts'
 import { commandId, openEnvelope, verifyEnvelope, type CommandId, type Envelope } from '../protocol/envelope.ts'
 import { InvalidMessageError } from '../protocol/errors.ts'
 import { coversPinset } from '../protocol/grants.ts'
 import { MAX_AHEAD_MS, MAX_PENDING_COMMANDS, MAX_REMEMBERED, REPEAT_ACK_MS } from '../protocol/limits.ts'
-import type { StoredRegister } from '../protocol/records.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
-import { textAddress } from './addresses.ts'
 import type { Log } from './ports.ts'
-import { noChanges, type Changes, type Settler } from './settle.ts'
+import type { Recorder } from './record.ts'
+import type { CommandSets } from './sets.ts'
+import { noChanges, type Changes } from './settle.ts'
 import type { Standings } from './standings.ts'
 import type { Store } from './store.ts'
 
 /** What becomes of a message: relayed, dropped, or dropped and held against who relayed it. */
 export type Judgement =
   | { readonly verdict: 'accept' }
-  | { readonly verdict: 'ignore'; readonly reason: 'duplicate' | 'unauthorised' | 'expired' | 'skew' | 'pinset' | 'busy' }
+  | { readonly verdict: 'ignore'; readonly reason: 'duplicate' | 'unauthorised' | 'expired' | 'skew' | 'pinset' | 'quota' | 'busy' }
   | { readonly verdict: 'reject'; readonly reason: InvalidMessageError['code'] }
 
 /** What the intake works with. */
 export interface IntakePorts {
   readonly store: Store
-  readonly settler: Settler
+  readonly record: Recorder
   readonly standings: Standings
+  readonly sets: Pick<CommandSets, 'hasRoom'>
   readonly clock: Clock
   readonly log: Log
   /** Tells the peer that published a command why it counts for nothing here. */
@@ -50,7 +50,7 @@ export interface Intake {
 
 /** Makes the intake of one network. */
 export function createIntake(options: { readonly network: string }, ports: IntakePorts): Intake {
-  const { store, settler, standings, clock, log } = ports
+  const { store, record, standings, clock, log } = ports
   const pending = new Map<CommandId, { command: Command; bytes: Uint8Array }>()
   const answeredAt = new Map<CommandId, number>()
   const counts: Record<string, number> = {}
@@ -78,13 +78,9 @@ export function createIntake(options: { readonly network: string }, ports: Intak
         return { verdict: 'ignore', reason: 'skew' }
       }
       if (command.pinset !== undefined && !coversPinset(grant, command.pinset)) {
-        if (isAnswerDue(id, now))
-          ports.answer(
-            id,
-            command.operations.map(() => ({ status: 'refused', code: 'pinset' }))
-          )
-        return { verdict: 'ignore', reason: 'pinset' }
+        return refuse(command, 'pinset', now)
       }
+      if (!ports.sets.hasRoom(command)) return refuse(command, 'quota', now)
       if (pending.size >= MAX_PENDING_COMMANDS) return { verdict: 'ignore', reason: 'busy' }
       pending.set(id, { command, bytes })
       timer ??= clock.after(0, flush)
@@ -93,6 +89,15 @@ export function createIntake(options: { readonly network: string }, ports: Intak
       if (err instanceof InvalidMessageError) return { verdict: 'reject', reason: err.code }
       throw err
     }
+  }
+
+  const refuse = ({ id, operations }: Command, code: 'pinset' | 'quota', now: number): Judgement => {
+    if (isAnswerDue(id, now))
+      ports.answer(
+        id,
+        operations.map(() => ({ status: 'refused', code }))
+      )
+    return { verdict: 'ignore', reason: code }
   }
 
   const knows = (id: CommandId): boolean => pending.has(id) || store.command(id) !== undefined
@@ -110,13 +115,14 @@ export function createIntake(options: { readonly network: string }, ports: Intak
   const acknowledgeAgain = (id: CommandId, now: number): void => {
     const command = store.command(id)
     if (command === undefined || !isAnswerDue(id, now)) return
+    store.unhush(command.seq)
     const cids = new Set<string>()
     for (const { cid, state } of store.operations(command.seq)) {
       if (state.status !== 'failed' || cid === undefined) continue
       store.hastenJob(cid, now)
       cids.add(cid)
     }
-    ports.onChanges({ commands: new Set([command.seq]), cids })
+    ports.onChanges({ ...noChanges(), commands: new Set([command.seq]), cids })
   }
 
   const flush = (): void => {
@@ -125,7 +131,12 @@ export function createIntake(options: { readonly network: string }, ports: Intak
     const now = clock.now()
     const changes = noChanges()
     try {
-      store.transaction(() => batch.forEach(({ command, bytes }) => record(command, bytes, now, changes)))
+      store.transaction(() => {
+        for (const { command, bytes } of batch) {
+          // Catching up may have brought it meanwhile.
+          if (store.command(command.id) === undefined) record({ command, bytes, acceptedAt: now }, { from: 'gossip', now }, changes)
+        }
+      })
     } catch (err) {
       // Not stored is not accepted: nothing is acknowledged, and the sender offers it again.
       log.warn(`cannot store ${batch.length} commands: ${err instanceof Error ? err.message : String(err)}`)
@@ -135,35 +146,6 @@ export function createIntake(options: { readonly network: string }, ports: Intak
     }
     for (const { command } of batch) isAnswerDue(command.id, now)
     ports.onChanges(changes)
-  }
-
-  const record = (command: Command, bytes: Uint8Array, now: number, changes: Changes): void => {
-    const { id, author, pinset, time, operations } = command
-    const seq = store.addCommand({ id, author, pinset, time, acceptedAt: now, envelope: bytes })
-    changes.commands.add(seq)
-    const touched = new Set<string>()
-    operations.forEach((operation, index) => {
-      if (operation.op === 'unknown' || pinset === undefined) {
-        const cid = operation.op === 'unknown' && operation.cid !== undefined ? cidKey(operation.cid) : undefined
-        store.putOperation({ command: seq, index, cid, state: { status: 'refused', code: 'unsupported' }, at: now })
-        return
-      }
-      const base = { author, pinset, command: seq, index, acceptedAt: now, rank: { at: operation.at ?? time, time, command: id } }
-      for (const part of registersOf(operation)) {
-        offer({ ...base, ...part }, now, changes)
-        touched.add(part.cid)
-      }
-    })
-    for (const cid of touched) settler.settle(cid, now, changes)
-  }
-
-  const offer = (register: StoredRegister, now: number, changes: Changes): void => {
-    const { taken, other } = store.offerRegister(register)
-    const [loser, winner] = taken ? [other, register] : [register, other]
-    if (loser === undefined || winner === undefined || (loser.kind === 'unpin' && loser.counterpart !== undefined)) return
-    const state = { status: 'superseded', by: winner.rank.command } as const
-    store.putOperation({ command: loser.command, index: loser.index, cid: loser.cid, state, at: now })
-    changes.commands.add(loser.command)
   }
 
   return {
@@ -181,27 +163,4 @@ export function createIntake(options: { readonly network: string }, ports: Intak
       flush()
     }
   }
-}
-
-type RegisterPart = Pick<StoredRegister, 'kind' | 'cid' | 'spelled' | 'name' | 'origins' | 'expires' | 'counterpart'>
-
-function registersOf(operation: Exclude<Operation, { op: 'unknown' }>): RegisterPart[] {
-  if (operation.op === 'update') {
-    const [from, to] = [cidKey(operation.from), cidKey(operation.to)]
-    return [
-      { kind: 'pin', cid: to, spelled: operation.to.toString(), counterpart: from },
-      { kind: 'unpin', cid: from, spelled: operation.from.toString(), counterpart: to }
-    ]
-  }
-  const part = { kind: operation.op, cid: cidKey(operation.cid), spelled: operation.cid.toString() }
-  if (operation.op === 'unpin') return [part]
-  const { name, expires, origins } = operation
-  return [
-    {
-      ...part,
-      ...(name === undefined ? {} : { name }),
-      ...(expires === undefined ? {} : { expires }),
-      ...(origins === undefined ? {} : { origins: origins.flatMap(textAddress) })
-    }
-  ]
 }

@@ -11,22 +11,35 @@ import { createQueryServer } from '../network/query.ts'
 import { createRefusalSender } from '../network/refusals.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { MAX_ADDRESSES } from '../protocol/limits.ts'
+import { MAX_ADDRESSES, MAX_DIGESTS } from '../protocol/limits.ts'
 import type { Presence } from '../protocol/presence.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { lockHome } from '../storage/lock.ts'
 import { openNodeStore } from '../storage/node-store.ts'
 import { createAckBook, type AckBook } from './ack-book.ts'
+import { createAdmission } from './admission.ts'
 import { createAnswers } from './answers.ts'
 import { openBackend, type BackendChoice } from './backend/choose.ts'
+import { createBackendPresence } from './backend-presence.ts'
+import { createBackendWatch } from './backend-watch.ts'
+import { createCatchUp } from './catch-up.ts'
+import { createChecker } from './check.ts'
+import { createClockCheck } from './clock-check.ts'
+import { createDaemonStarter } from './daemon-starter.ts'
 import { createExpiry } from './expiry.ts'
 import { createReplyJudge } from './gossip.ts'
 import { createIntake } from './intake.ts'
 import { createPinQueue } from './pin-queue.ts'
 import type { BackendHealth, Log } from './ports.ts'
+import { createReconciler } from './reconcile.ts'
+import { createRecorder } from './record.ts'
+import { createRetention } from './retention.ts'
+import { openCommandSets } from './sets.ts'
 import { createSettler, type Changes } from './settle.ts'
+import { createShell } from './shell.ts'
 import { openStandings } from './standings.ts'
 import type { Store } from './store.ts'
+import { createSync } from './sync.ts'
 
 /** What an agent is made of; all paths are absolute and their folders exist. */
 export interface NodeOptions {
@@ -43,6 +56,8 @@ export interface NodeOptions {
   readonly authorize: readonly string[]
   readonly knownNodes: ReadonlySet<NodeId>
   readonly backend: BackendChoice
+  /** A shell command that starts the daemon of the backend; run while it does not answer. */
+  readonly startDaemon?: string
   readonly tags: Readonly<Record<string, string>>
 }
 
@@ -102,13 +117,21 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const presence = createPresenceTable({ network, self: host.id, isKnown }, { clock })
     const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
     const backend = await openBackend(options.backend, network, { libp2p: host.libp2p, clock })
+    const backendWatch = createBackendWatch({}, { backend, clock, log, random })
+    const describeBackend = createBackendPresence({ backend, watch: backendWatch })
 
     const standings = openStandings(store)
-    const settler = createSettler(store, (author) => standings.get(author))
+    const clockCheck = createClockCheck({ knownNodes: options.knownNodes }, { presence, clock, log, newest: () => store.newest() })
+    const settler = createSettler(store, (author) => standings.get(author), clockCheck.expiryNow)
+    const sets = openCommandSets(store)
+    const retention = createRetention({ store, clock, log })
+    const record = createRecorder(store, settler)
     const progressed = new Set<string>()
     let stopTelling: (() => void) | undefined
 
-    const onChanges = ({ cids, commands }: Changes): void => {
+    const onChanges = ({ cids, commands, sets: members }: Changes): void => {
+      sets.apply(members)
+      retention.apply(members)
       queue.changed(cids)
       acks.changed(commands)
       expiry.changed()
@@ -122,7 +145,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       progressed.add(cid)
       stopTelling ??= clock.after(PROGRESS_MS, tellProgress)
     }
-    const queue = createPinQueue({}, { store, settler, backend, clock, log, random, onChanges, onProgress })
+    const queue = createPinQueue({}, { store, settler, backend, watch: backendWatch, clock, log, random, onChanges, onProgress })
     const acks: AckBook = createAckBook(
       { network },
       {
@@ -137,33 +160,47 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         }
       }
     )
-    const expiry = createExpiry({ store, settler, clock, log, onChanges })
+    const expiry = createExpiry({ store, settler, clock, log, mayExpire: clockCheck.mayExpire, onChanges })
     const refusals = createRefusalSender({ network }, { host, clock })
     const intake = createIntake(
       { network },
-      { store, settler, standings, clock, log, refuse: refusals.refuse, answer: acks.answer, onChanges }
+      { store, record, standings, sets, clock, log, refuse: refusals.refuse, answer: acks.answer, onChanges }
     )
+    const admission = createAdmission({ network }, { store, record, standings, sets, clock, knows: intake.knows, onChanges })
+    const sync = createSync({ network }, { host, store, sets, standings, admission, clock, isKnown })
 
     const describe = async (): Promise<Omit<Presence, 'node' | 'sequence' | 'time'>> => {
-      const [health, peer] = await Promise.all([backend.health(), backend.peer()])
       const newest = store.newest()
       return {
         addresses: plain(host.addresses()),
         tags: options.tags,
-        ...(health.ok && health.freeBytes !== undefined ? { free: health.freeBytes } : {}),
-        ...(health.ok && health.usedBytes !== undefined ? { used: health.usedBytes } : {}),
         queue: store.jobCount(),
         version: options.version,
-        backend: {
-          kind: backend.kind,
-          up: health.ok,
-          ...(peer === undefined ? {} : { peer: peer.peer }),
-          addresses: peer === undefined ? [] : peer.addresses.slice(0, MAX_ADDRESSES)
-        },
-        ...(newest === undefined ? {} : { newest })
+        ...(await describeBackend()),
+        ...(newest === undefined ? {} : { newest }),
+        ...(clockCheck.isOff() ? { clockOff: true } : {}),
+        sets: sync.digests().slice(0, MAX_DIGESTS)
       }
     }
     const announcer = createAnnouncer({ network }, { bus, signer, clock, describe, random, nextSequence: () => store.next('presence') })
+    const catchUp = createCatchUp(
+      {},
+      {
+        bus,
+        presence,
+        clock,
+        log,
+        random,
+        digests: sync.digests,
+        isKnown,
+        wants: sync.wants,
+        pull: sync.pull,
+        onTaken: () => announcer.announceSoon()
+      }
+    )
+    const inBackend = { store, settler, backend, watch: backendWatch, clock, log, onChanges }
+    const checker = createChecker(inBackend)
+    const reconciler = createReconciler({}, { ...inBackend, random })
     const answers = createAnswers(
       { network, version: options.version },
       {
@@ -172,10 +209,14 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         standings,
         acks,
         clock,
+        checker,
         progress: queue.progress,
         ownPresence: () => announcer.current(),
-        // Who asks hears of it anew: a node that is gone would seem to be there for ever.
-        otherPresences: () => presence.all().flatMap(({ envelope, online }) => (online ? [envelope.bytes] : []))
+        otherPresences: () =>
+          presence
+            .all()
+            .toReversed()
+            .map(({ envelope, heardAt }) => ({ bytes: envelope.bytes, age: Math.max(0, clock.now() - heardAt) }))
       }
     )
     const queries = createQueryServer({ network }, { host, handler: answers, clock, isKnown })
@@ -194,7 +235,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         clock,
         onChange: (next) => {
           log.info(`${files.authorizedKeys} changed: ${next.grants.size} keys may command`)
-          apply(next).catch((err: unknown) => log.warn(`cannot apply ${files.authorizedKeys}: ${String(err)}`))
+          apply(next).then(catchUp.askAll, (err: unknown) => log.warn(`cannot apply ${files.authorizedKeys}: ${String(err)}`))
         },
         onProblem: (problem) => {
           if (problem !== undefined) log.warn(problem.message)
@@ -203,11 +244,17 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     )
 
     // Pins of a node come from where other nodes keep theirs; an embedded backend is dialled by the links already.
-    presence.onChange((node) => {
+    const reachContentOf = (node: NodeId): void => {
       const { backend: content } = presence.get(node)?.presence ?? {}
       if (options.knownNodes.size > 0 && !isKnown(node)) return
       if (content?.peer === undefined || (content.kind === 'helia' && backend.kind === 'helia')) return
       backend.reach(content.addresses.map((address) => `${address}/p2p/${content.peer}`))
+    }
+    presence.onChange(reachContentOf)
+    backendWatch.onChange((change) => {
+      // A daemon that was started again has no connections.
+      if (change === 'back') for (const entry of presence.all()) reachContentOf(entry.presence.node)
+      if (change !== 'sound' && change !== 'room') announcer.announceSoon()
     })
 
     bus.handle('commands', ({ bytes, from }) => intake.judge(bytes, from).verdict)
@@ -222,9 +269,20 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       undo.defer(() => host.stop())
       await backend.start()
       undo.defer(() => backend.stop())
+      backendWatch.start()
+      undo.defer(() => backendWatch.stop())
+      if (options.startDaemon !== undefined) {
+        const run = createShell({ clock })
+        const starter = createDaemonStarter({ command: options.startDaemon }, { watch: backendWatch, clock, log, run })
+        starter.start()
+        undo.defer(() => starter.stop())
+      }
       undo.defer(() => queue.stop())
+      undo.defer(() => checker.stop())
       await queries.start()
       undo.defer(() => queries.stop())
+      await sync.server.start()
+      undo.defer(() => sync.server.stop())
       await bus.start()
       undo.defer(() => bus.stop())
       undo.defer(() => refusals.stop())
@@ -238,9 +296,20 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       undo.defer(() => links.stop())
       await announcer.start()
       undo.defer(() => announcer.stop())
+      retention.start()
+      undo.defer(() => retention.stop())
+      catchUp.start()
+      undo.defer(() => catchUp.stop())
+      clockCheck.start(() => {
+        expiry.changed()
+        announcer.announceSoon()
+      })
+      undo.defer(() => clockCheck.stop())
       expiry.start()
       undo.defer(() => expiry.stop())
       queue.start()
+      reconciler.start()
+      undo.defer(() => reconciler.stop())
     }
 
     return {
@@ -257,7 +326,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       reload: () => watch.reload(),
       addresses: () => host.addresses(),
       keys: () => keys,
-      health: () => backend.health(),
+      health: () => backendWatch.health(),
       peers: () => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : [])),
       [Symbol.asyncDispose]: () => undo.disposeAsync()
     }

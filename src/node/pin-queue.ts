@@ -1,8 +1,12 @@
-/** Does the jobs: a bounded number at a time, fresh ones before retried ones, and each until it is done or replaced. */
+/**
+ * Does the jobs: a bounded number at a time, fresh ones before retried ones, and each until it is done or replaced. While the backend is
+ * down nothing starts; what finds it away or full waits, and has not failed.
+ */
 import { CID } from 'multiformats/cid'
 import type { FailureCode } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Job } from '../protocol/records.ts'
+import type { BackendChange, BackendWatch } from './backend-watch.ts'
 import { BackendError, type Log, type PinBackend, type PinStat } from './ports.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
@@ -15,8 +19,6 @@ export interface PinQueueOptions {
   readonly retryMs?: number
   /** The longest wait between tries. */
   readonly retryMaxMs?: number
-  /** How often a backend that is down is asked whether it is back. */
-  readonly healthMs?: number
 }
 
 /** What the queue works with. */
@@ -24,6 +26,8 @@ export interface PinQueuePorts {
   readonly store: Store
   readonly settler: Settler
   readonly backend: PinBackend
+  /** Runs before the queue starts. */
+  readonly watch: BackendWatch
   readonly clock: Clock
   readonly log: Log
   /** A number in [0, 1). */
@@ -43,8 +47,6 @@ export interface PinQueue {
   changed(cids: Iterable<string>): void
   /** Bytes fetched by a running pin; undefined when none runs for the CID. */
   progress(cid: string): number | undefined
-  /** Why nothing runs, while the backend is down. */
-  paused(): string | undefined
 }
 
 /** While more jobs than this run, outcomes are gathered for {@link GATHER_MS} before they are written: a commit blocks the event loop. */
@@ -53,6 +55,9 @@ const GATHER_MS = 25
 
 /** Jobs read from the store at a time. */
 const READ_AHEAD = 256
+
+/** Unpins make room one after the other: what waits for it is tried again once for all of this time. */
+const ROOM_MS = 1_000
 
 interface Run {
   readonly job: Job
@@ -69,21 +74,21 @@ interface Outcome {
 
 /** Makes a queue; nothing runs before {@link PinQueue.start}. */
 export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): PinQueue {
-  const { stallMs = 120_000, retryMs = 5_000, retryMaxMs = 3_600_000, healthMs = 1_000 } = options
-  const { store, settler, backend, clock, log } = ports
+  const { stallMs = 120_000, retryMs = 5_000, retryMaxMs = 3_600_000 } = options
+  const { store, settler, backend, watch, clock, log } = ports
   const running = new Map<string, Run>()
   let outcomes: Outcome[] = []
   let ready: Job[] = []
   let isRead = false
   let started = false
-  let down: string | undefined
   let cancelTimer = (): void => {}
-  let cancelAsking = (): void => {}
   let cancelCommit: (() => void) | undefined
+  let cancelRoom: (() => void) | undefined
+  let stopWatching = (): void => {}
 
   const fill = (): void => {
     cancelTimer()
-    if (!started || down !== undefined) return
+    if (!started || watch.state().down !== undefined) return
     const now = clock.now()
     while (running.size < backend.concurrency) {
       const job = nextReady(now)
@@ -108,13 +113,20 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       if (ready.length === 0) {
         if (isRead) return undefined
         const busy = new Set([...running.keys(), ...outcomes.map(({ job }) => job.cid)])
-        ready = store.dueJobs(now, READ_AHEAD + busy.size).filter(({ cid }) => !busy.has(cid))
+        ready = readDue(now, READ_AHEAD + busy.size).filter(({ cid }) => !busy.has(cid))
         isRead = ready.length === 0
         if (isRead) return undefined
       }
       const job = ready.shift() as Job
       if (!running.has(job.cid) && store.job(job.cid)?.id === job.id) return job
     }
+  }
+
+  /** What makes room goes before all that needs it, while there is none. */
+  const readDue = (now: number, limit: number): readonly Job[] => {
+    const jobs = store.dueJobs(now, limit)
+    if (!watch.state().full) return jobs
+    return [...store.dueJobs(now, limit, 'unpin'), ...jobs.filter(({ action }) => action === 'pin')]
   }
 
   const launch = (job: Job): void => {
@@ -127,10 +139,19 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   const work = async (run: Run): Promise<void> => {
     const { job, abort } = run
     let cancelStall = (): void => {}
-    const stalled = new BackendError('timeout', `no progress in ${stallMs / 1000} s`)
+    let moves = 0
     const expectProgress = (): void => {
+      const move = ++moves
       cancelStall()
-      cancelStall = clock.after(stallMs, () => abort.abort(stalled))
+      cancelStall = clock.after(stallMs, () => void stalled(move))
+    }
+    /** A daemon that hangs moves nothing either: that is no fault of the content. */
+    const stalled = async (move: number): Promise<void> => {
+      const health = await watch.ask()
+      if (move !== moves) return
+      abort.abort(
+        health.ok ? new BackendError('timeout', `no progress in ${stallMs / 1000} s`) : new BackendError('unavailable', health.reason)
+      )
     }
     expectProgress()
     try {
@@ -151,6 +172,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       if (failed instanceof BackendError) fail(job, failed)
       else if (!abort.signal.aborted) fail(job, new BackendError('failed', failed instanceof Error ? failed.message : String(failed)))
     } finally {
+      moves = 0
       cancelStall()
       running.delete(job.cid)
       // What was given up has its row, or another in its place, that was passed over while it ran.
@@ -161,8 +183,8 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
 
   const fail = (job: Job, error: BackendError): void => {
     log.debug(`${job.action} ${job.cid}: ${error.message}`)
-    if (error.code === 'unavailable') pause(error.message)
-    else finish({ job, failure: error.code })
+    watch.failed(error)
+    finish({ job, failure: error.code })
   }
 
   const finish = (outcome: Outcome): void => {
@@ -187,8 +209,39 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       cancelTimer = clock.after(retryMs, look)
       return
     }
+    if (started && watch.state().full) seeRoom(batch)
     ports.onChanges(changes)
     fill()
+  }
+
+  /** An unpin, or a pin that had waited for space and found it, is a reason to try the others. */
+  const seeRoom = (batch: readonly Outcome[]): void => {
+    if (!store.isPutOff('no-space')) watch.fits()
+    else if (batch.some(({ job, failure }) => failure === undefined && (job.action === 'unpin' || job.code === 'no-space'))) {
+      cancelRoom ??= clock.after(ROOM_MS, hasten)
+    }
+  }
+
+  /** Tries what waited for the backend now. */
+  const hasten = (): void => {
+    cancelRoom?.()
+    cancelRoom = undefined
+    const now = clock.now()
+    try {
+      store.hastenJobs('unavailable', now)
+      store.hastenJobs('no-space', now)
+    } catch (err) {
+      // A full disk: each is tried when its own wait is over.
+      log.debug(`cannot bring forward what waits: ${err instanceof Error ? err.message : String(err)}`)
+    }
+    look()
+  }
+
+  const onBackend = (change: BackendChange): void => {
+    // What ran while the daemon hung may have lost the peers it was told of.
+    if (change === 'back') for (const { job } of running.values()) backend.reach(job.origins)
+    if (change === 'back' || change === 'room') hasten()
+    else if (change === 'sound') look()
   }
 
   const record = ({ job, stat, failure }: Outcome, now: number, changes: Changes): void => {
@@ -205,33 +258,18 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
     settler.settle(job.cid, now, changes)
   }
 
-  const pause = (reason: string): void => {
-    if (down !== undefined || !started) return
-    down = reason
-    log.warn(`the backend does not answer, its jobs wait: ${reason}`)
-    const ask = async (): Promise<void> => {
-      const health = await backend.health()
-      if (!started) return
-      if (!health.ok) {
-        cancelAsking = clock.after(healthMs, () => void ask())
-        return
-      }
-      down = undefined
-      log.info('the backend answers again')
-      look()
-    }
-    cancelAsking = clock.after(healthMs, () => void ask())
-  }
-
   return {
     start() {
       started = true
-      look()
+      stopWatching = watch.onChange(onBackend)
+      // What waited for the daemon, or for space, when the agent ended: both may be there by now.
+      hasten()
     },
     async stop() {
       started = false
+      stopWatching()
       cancelTimer()
-      cancelAsking()
+      cancelRoom?.()
       for (const { abort } of running.values()) abort.abort(new DOMException('the agent stops', 'AbortError'))
       await Promise.all([...running.values()].map(({ ended }) => ended))
       cancelCommit?.()
@@ -246,7 +284,6 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       }
       if (isChanged) look()
     },
-    progress: (cid) => running.get(cid)?.bytes,
-    paused: () => down
+    progress: (cid) => running.get(cid)?.bytes
   }
 }

@@ -37,10 +37,21 @@ export interface PinStat {
   readonly foreign: boolean
 }
 
+/**
+ * What a look at every block of a pinned DAG found. `missing`: it is not pinned, or a block is gone. `damaged`: the bytes of a block are
+ * not those that its CID names.
+ */
+export type PinCheck = 'held' | 'missing' | 'damaged'
+
 /** Whether a backend can work now. */
 export type BackendHealth =
   | { readonly ok: true; readonly version: string; readonly freeBytes?: number; readonly usedBytes?: number; readonly pins?: number }
-  | { readonly ok: false; readonly reason: string }
+  | {
+      readonly ok: false
+      readonly reason: string
+      /** Set where something answers that cannot be used: too old, no permission, no Kubo at all. */
+      readonly answers?: true
+    }
 
 /** Where the content of a backend can be reached: what presence tells others. */
 export interface BackendPeer {
@@ -60,7 +71,10 @@ export interface PinBackend {
   readonly concurrency: number
   start(): Promise<void>
   stop(): Promise<void>
-  /** Fetches what is missing and holds all of it. After a rejection nothing is pinned and nothing is left that is never freed. */
+  /**
+   * Fetches what is missing and holds all of it. After a rejection nothing is pinned and nothing is left that is never freed. Of what is
+   * pinned already every block is looked at, and what is gone is fetched again; then it stays pinned whatever comes of that.
+   */
   pin(cid: CID, options: PinOptions): Promise<PinStat>
   /**
    * Dials peers (multiaddrs with /p2p) that may hold what is pinned here, now or later: in the background, each address
@@ -73,6 +87,11 @@ export interface PinBackend {
   list(options: { readonly signal: AbortSignal }): AsyncIterable<CID>
   /** What is held for one CID; undefined when it is not pinned at all. */
   stat(cid: CID, options: { readonly signal: AbortSignal }): Promise<PinStat | undefined>
+  /**
+   * Reads all of a pinned DAG, ours or the operator's, from the disk, and checks each hash; fetches nothing. Takes as long as the disk
+   * does: end it by the signal. Rejects where it cannot look.
+   */
+  check(cid: CID, options: { readonly signal: AbortSignal }): Promise<PinCheck>
   /** Asks the daemon or the disk; answers within two seconds and never throws. */
   health(): Promise<BackendHealth>
   /** Where its content can be reached now; undefined when unknown. */

@@ -1,6 +1,6 @@
 /** Turns what was said into what to do: for one CID, over all pinsets and authors, holds, jobs and operation states. */
-import type { OperationState } from '../protocol/ack.ts'
-import type { Job, StoredRegister } from '../protocol/records.ts'
+import type { FailureCode, OperationState } from '../protocol/ack.ts'
+import type { Job, SetMember, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import { decide, whyNot, type Standing, type Wish } from '../protocol/wish.ts'
 import type { Store } from './store.ts'
@@ -11,11 +11,18 @@ export interface Changes {
   readonly commands: Set<number>
   /** CIDs whose job was put, replaced or removed. */
   readonly cids: Set<string>
+  /** Commands that came to hold a register, or hold none any more, in order. */
+  readonly sets: SetChange[]
+}
+
+/** A command that joined the set of its author and pinset, or left it, or never came to stand in it. */
+export interface SetChange extends SetMember {
+  readonly kind: 'joined' | 'left'
 }
 
 /** A fresh record of changes. */
 export function noChanges(): Changes {
-  return { commands: new Set(), cids: new Set() }
+  return { commands: new Set(), cids: new Set(), sets: [] }
 }
 
 /** Settles CIDs. Call it inside a store transaction, and again whenever a register, a standing, a pin or the time changed. */
@@ -34,13 +41,17 @@ export interface View {
   readonly state: OperationState
 }
 
-/** Makes a settler over a store; `standing` says what is known of an author. */
-export function createSettler(store: Store, standing: (author: Author) => Standing | undefined): Settler {
+/** Makes a settler over a store; `standing` says what is known of an author, `expiryNow` by which time pins expire when it is `now`. */
+export function createSettler(
+  store: Store,
+  standing: (author: Author) => Standing | undefined,
+  expiryNow: (now: number) => number = (now) => now
+): Settler {
   const settle = (cid: string, now: number, changes: Changes, seen: ReadonlySet<string> = new Set()): void => {
     const registers = store.registers(cid)
     const pinsets = Map.groupBy(registers, ({ pinset }) => pinset)
     const wishes = new Map<string, Wish>()
-    for (const [pinset, group] of pinsets) wishes.set(pinset, decide(group, pinset, standing, now))
+    for (const [pinset, group] of pinsets) wishes.set(pinset, decide(group, pinset, standing, expiryNow(now)))
 
     const wanted: StoredRegister[] = []
     for (const [pinset, wish] of wishes) {
@@ -74,7 +85,7 @@ export function createSettler(store: Store, standing: (author: Author) => Standi
     view(cid, now) {
       const views: View[] = []
       for (const [pinset, group] of Map.groupBy(store.registers(cid), (register) => register.pinset)) {
-        const wish = decide(group, pinset, standing, now)
+        const wish = decide(group, pinset, standing, expiryNow(now))
         if (wish.want === 'none') continue
         const by = wish.by as StoredRegister
         views.push({ pinset, want: wish.want, by, state: stateOf(store, by, wish, standing(by.author)) })
@@ -115,6 +126,9 @@ function schedule(store: Store, cid: string, wanted: readonly StoredRegister[], 
   }
 }
 
+/** Failures of the backend, not of the job: it waits until the daemon is back or has room, and nobody is told that it failed. */
+const WAITED_FOR: ReadonlySet<FailureCode | undefined> = new Set(['unavailable', 'no-space'])
+
 function stateOf(store: Store, register: StoredRegister, wish: Wish, author: Standing | undefined): OperationState {
   const code = author === undefined ? 'unauthorised' : whyNot(register, register.pinset, author)
   if (code !== undefined) return { status: 'refused', code }
@@ -129,7 +143,7 @@ function stateOf(store: Store, register: StoredRegister, wish: Wish, author: Sta
   }
   const pin = store.pin(cid)
   if (pin !== undefined) return { status: 'pinned', bytes: pin.bytes }
-  if (job?.code === undefined) return { status: 'queued' }
+  if (job?.code === undefined || WAITED_FOR.has(job.code)) return { status: 'queued' }
   return { status: 'failed', code: job.code, attempt: job.attempt, next: job.nextAt }
 }
 

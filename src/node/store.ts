@@ -2,7 +2,7 @@
 import type { FailureCode } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
-import type { HeldRow, Job, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
+import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
 
@@ -20,12 +20,24 @@ export interface Store {
   commandBySeq(seq: number): StoredCommand | undefined
   /** Returns the `seq` of a command that was not known. */
   addCommand(command: Omit<StoredCommand, 'seq'>): number
+  /** A command came by catching up: nobody waits for acks of it until it is heard of by gossip. */
+  hush(command: number): void
+  unhush(command: number): void
+  isQuiet(command: number): boolean
   /** The newest time in any stored command. */
   newest(): Hlc | undefined
 
   /** Stores the register if it outranks the one in its place; says whether it did, and what it pushed out. */
   offerRegister(register: StoredRegister): { readonly taken: boolean; readonly other?: StoredRegister }
   registers(cid: string): readonly StoredRegister[]
+  /** Whether the command holds any register. */
+  holdsRegister(command: number): boolean
+  /** Notes that a command holds no register any more, once. */
+  pass(command: number, at: number): void
+  /** All commands that hold a register, the oldest rows first; may be slow, and reads while it is iterated. */
+  setMembers(): Iterable<SetMember>
+  /** Removes commands that passed before `before`, and of the others all but the `keep` latest; at most `limit`, returns how many. */
+  forgetPassed(before: number, keep: number, limit: number): number
   /** CIDs after `after` on which the author has a register, in order, at most `limit`. */
   cidsOfAuthor(author: Author, after: string, limit: number): readonly string[]
   /** CIDs with a pin that expires after `after` and not after `now`, each once. */
@@ -48,6 +60,8 @@ export interface Store {
   pin(cid: string): StoredPin | undefined
   putPin(pin: StoredPin): void
   removePin(cid: string): void
+  /** Pins of CIDs after `after`, in order, at most `limit`. */
+  pins(after: string, limit: number): readonly StoredPin[]
   pinCount(): number
 
   job(cid: string): Job | undefined
@@ -57,9 +71,13 @@ export interface Store {
   retryJob(id: number, attempt: number, code: FailureCode, nextAt: number): void
   /** Lets the CID's job start now. */
   hastenJob(cid: string, now: number): void
+  /** Lets all jobs start now whose last try failed with this code. */
+  hastenJobs(code: FailureCode, now: number): void
+  /** Whether there is a job whose last try failed with this code. */
+  isPutOff(code: FailureCode): boolean
   removeJob(cid: string): void
-  /** Jobs due at `now`: fresh before retried, then by due time; at most `limit`. */
-  dueJobs(now: number, limit: number): readonly Job[]
+  /** Jobs due at `now`, of one kind where it is given: fresh before retried, then by due time; at most `limit`. */
+  dueJobs(now: number, limit: number, action?: Job['action']): readonly Job[]
   /** When the next job is due. */
   nextDue(): number | undefined
   jobCount(): number

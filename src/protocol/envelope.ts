@@ -1,6 +1,5 @@
 /** The signed frame around every message: the exact payload bytes, who signed them, and the signature. */
 import { createHash } from 'node:crypto'
-import { fromString } from 'uint8arrays/from-string'
 import { toString } from 'uint8arrays/to-string'
 import { InvalidMessageError } from './errors.ts'
 import { MAX_ENVELOPE_BYTES } from './limits.ts'
@@ -40,12 +39,12 @@ export function commandId(payload: Uint8Array): CommandId {
 
 /** The 32 bytes of a command id. */
 export function commandIdBytes(id: CommandId): Uint8Array {
-  return fromString(id, 'hex')
+  return new Uint8Array(Buffer.from(id, 'hex'))
 }
 
 /** A command id from its 32 bytes. */
 export function commandIdFrom(bytes: Uint8Array): CommandId {
-  return toString(bytes, 'hex')
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
 }
 
 /** Opens the frame: size, then encoding, then the signer's key type. Throws {@link InvalidMessageError}; verifies nothing. */

@@ -48,6 +48,9 @@ export const MAX_ADDRESSES = 16
 /** A presence with all its addresses and tags stays far below; bounds the presence table. */
 export const MAX_PRESENCE_BYTES = 8 * 1024
 
+/** Command sets that a presence sums up, 90 bytes each; with all else at its largest it stays below {@link MAX_PRESENCE_BYTES}. */
+export const MAX_DIGESTS = 32
+
 /** Pinsets an `unpinned` state may name as still holding the CID. */
 export const MAX_HELD_BY = 8
 
@@ -56,6 +59,9 @@ export const MAX_KEY_LINES = 10_000
 
 /** Bytes read of an authorized_keys or known_nodes file, for the same reason. */
 export const MAX_KEY_FILE_BYTES = 4 * 1024 * 1024
+
+/** One line of a state file: {@link MAX_ENVELOPE_BYTES} in base64 take 80 KiB, the longest key line as JSON 96 KiB. */
+export const MAX_STATE_LINE_BYTES = 128 * 1024
 
 /** One page of a query or sync stream: a stream writer fails past 4 MiB buffered. */
 export const MAX_PAGE_BYTES = 1024 * 1024
@@ -129,6 +135,9 @@ export const MAX_GOSSIP_FRAME_BYTES = 2 * 1024 * 1024
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024
 
+/** How long ago a node may be said to have been heard: a year; who was silent longer is told as silent since then. */
+export const MAX_PRESENCE_AGE_MS = 365 * 86_400_000
+
 /** Commands a sender's ledger keeps; beyond it the oldest go, with their receipts. */
 export const LEDGER_MAX_COMMANDS = 100_000
 
@@ -143,3 +152,72 @@ export const MAX_TRACKED_NODES = 1_000
 
 /** A block up to this size is made durable by the database's group commit, and its file synced later: a sync a block costs more. */
 export const MAX_JOURNALED_BYTES = 16 * 1024
+
+/** Envelopes of one author that a node keeps: some two million commands. Beyond it the author may only unpin. */
+export const MAX_AUTHOR_BYTES = 512 * 1024 * 1024
+
+/** What unpins may take beyond {@link MAX_AUTHOR_BYTES}: enough to let go of all that was asked for, and no more. */
+export const MAX_AUTHOR_UNPIN_BYTES = 64 * 1024 * 1024
+
+/** How long a command that holds no register any more is kept to be answered: a sender that was away for a night learns what became of it. */
+export const PASSED_MS = 24 * 3_600_000
+
+/** Commands without a register that are kept within that time: a key that says the same again and again fills no disk. */
+export const MAX_PASSED = 10_000
+
+/** Commands found superseded or refused that catching up does not fetch again; the oldest are forgotten. */
+export const MAX_SKIPPED = 65_536
+
+/** Sets that one sync message lists, 154 bytes each at most; what is more takes further messages. */
+export const MAX_SYNC_SETS = 1_000
+
+/** One ask of a sync stream: {@link MAX_SYNC_SETS} sets with the longest names, with room for the rest. */
+export const MAX_SYNC_ASK_BYTES = 160 * 1024
+
+/** One message of a reconciliation: 100 differences in a million take a fifth of it at their widest, and ids 4,000 at a time. */
+export const MAX_SYNC_MESSAGE_BYTES = 128 * 1024
+
+/** Commands that one ask may name: 34 KB of ids, and some 300 KB of single pins, so that one page comes while another is stored. */
+export const MAX_SYNC_WANT = 1_000
+
+/** Ids of one page of a full list, 44 bytes each at most: they fit in {@link MAX_PAGE_BYTES}. */
+export const MAX_SYNC_IDS = 20_000
+
+/** Asks that one sync stream carries: a pull that needs more goes on in another. */
+export const MAX_SYNC_ASKS = 4_096
+
+/** One answer of a sync stream, whole: a page at 140 kbit/s. A peer that sends a byte now and then is no reason to wait. */
+export const SYNC_ANSWER_MS = 60_000
+
+/** One sync stream, as the node that answers sees it: whoever trickles does not hold a place for ever. */
+export const MAX_SYNC_STREAM_MS = 10 * 60_000
+
+/** One pull: from then on nothing new is asked for in it. Half of {@link MAX_SYNC_STREAM_MS}, so that it ends in order. */
+export const MAX_PULL_MS = 5 * 60_000
+
+/** Bytes of one pull, both ways: 4,000 of the largest commands; what comes is stored page by page, so it costs no memory. */
+export const MAX_PULL_BYTES = 256 * 1024 * 1024
+
+/** Sets that differ, of one pull: far above what any network has, and some 10 MB where a peer makes them up. */
+export const MAX_PULL_SETS = 20_000
+
+/** Commands that one pull asks for: then other peers have their turn, and the rest is compared anew. */
+export const MAX_PULL_COMMANDS = 50_000
+
+/** Messages of the reconciliation of one set: 1,048,576 ids at {@link MAX_SYNC_MESSAGE_BYTES}, which wait in memory. */
+export const MAX_SYNC_ROUNDS = 256
+
+/** Rounds of a reconciliation, one after the other, that name no command: 16 ranges a round find any in a set of 2^53 in 14. */
+export const MAX_SYNC_EMPTY_ROUNDS = 32
+
+/** Commands of one pull that a peer names and then does not have: an author may have replaced that many in the meantime, hardly more. */
+export const MAX_SYNC_MISSING = 1_000
+
+/** Sets of one pull that a peer announces as different and then shows no difference in: it takes an author who collides sums, or a liar. */
+export const MAX_SYNC_UNPROVEN = 64
+
+/** Between two full lists of a set that are asked of a peer: with sums that were made to collide they cost 40 bytes a command. */
+export const FULL_LIST_MS = 3_600_000
+
+/** Ranges of a reconciliation that wait to be asked about, 150 bytes each: a million items that all differ leave some 15,000. */
+export const MAX_SYNC_RANGES = 65_536

@@ -31,6 +31,8 @@ export interface StatusRequest {
   readonly network: string
   readonly cids?: readonly string[]
   readonly pinset?: string
+  /** Look into the storage first. The answer comes as it is known, with empty pages while it takes long. */
+  readonly check?: true
 }
 
 /** What is wanted on this node, in this pinset (each where absent)? */
@@ -50,6 +52,11 @@ export interface AcksRequest {
 /** One question; a stream carries exactly one. */
 export type QueryRequest = HelloRequest | StatusRequest | PinsRequest | AcksRequest
 
+/** What a look into the storage found: `unknown` where it could not look. */
+export type CheckResult = (typeof CHECKS)[number]
+
+const CHECKS = ['held', 'missing', 'damaged', 'unknown'] as const
+
 /** The state of one CID in one pinset on the node that answers. */
 export interface StatusRow {
   /** As spelled in the command. */
@@ -63,6 +70,8 @@ export interface StatusRow {
   readonly bytes?: number
   /** Of a failed or refused one. */
   readonly code?: FailureCode | RefusalCode
+  /** What a look at all of its blocks found, where that was asked for and the node had it pinned. */
+  readonly check?: CheckResult
   /** The command that decides, where one does. */
   readonly command?: CommandId
   /** When it came into this state by the node's clock, milliseconds since the epoch. */
@@ -92,6 +101,8 @@ export interface HelloPage {
   readonly closed?: string
   /** Presence envelopes, bytes; not verified. */
   readonly presences: readonly Uint8Array[]
+  /** How long ago the node heard each of them, milliseconds, in the same order; absent from nodes that tell of none but those there. */
+  readonly ages?: readonly number[]
 }
 
 /** Some of an answer. */
@@ -124,7 +135,8 @@ export function encodeQueryRequest(request: QueryRequest): Uint8Array {
       return bounded(wire.encode({ ...head, ...(request.signer === undefined ? {} : { signer: request.signer }) }), MAX_QUERY_BYTES)
     case 'status': {
       const cids = request.cids === undefined ? {} : { cids: request.cids.map((key) => CID.parse(key)) }
-      return bounded(wire.encode({ ...head, ...cids, ...pinsetField(request.pinset) }), MAX_QUERY_BYTES)
+      const check = request.check === true ? { check: true } : {}
+      return bounded(wire.encode({ ...head, ...cids, ...pinsetField(request.pinset), ...check }), MAX_QUERY_BYTES)
     }
     case 'pins':
       return bounded(wire.encode({ ...head, ...pinsetField(request.pinset) }), MAX_QUERY_BYTES)
@@ -148,7 +160,9 @@ export function decodeQueryRequest(bytes: Uint8Array): QueryRequest | { readonly
       return { want, network, ...(signer === undefined ? {} : { signer: wire.bytes(signer, 'signer', { length: KEY_BLOB_BYTES }) }) }
     case 'status': {
       const keys = cids === undefined ? {} : { cids: wire.list(cids, 'cids', MAX_QUERY_CIDS).map((item) => cidKey(wire.cid(item, 'cid'))) }
-      return { want, network, ...keys, ...pinsetFrom(map) }
+      const { check = false } = map
+      if (typeof check !== 'boolean') wire.malformed('check')
+      return { want, network, ...keys, ...pinsetFrom(map), ...(check === true ? { check } : {}) }
     }
     case 'pins':
       return { want, network, ...pinsetFrom(map) }
@@ -242,7 +256,8 @@ function envelopes(value: unknown, what: string): readonly Uint8Array[] {
 }
 
 function helloFromWire(map: wire.Fields): HelloPage {
-  const { authorised, closed } = map
+  const { authorised, closed, ages } = map
+  const presences = envelopes(map['presences'], 'presences')
   if (authorised !== undefined && typeof authorised !== 'boolean') wire.malformed('authorised')
   return {
     page: 'hello',
@@ -250,8 +265,14 @@ function helloFromWire(map: wire.Fields): HelloPage {
     version: wire.text(map['version'], 'version', VERSION_BYTES),
     ...(authorised === undefined ? {} : { authorised }),
     ...(closed === undefined ? {} : { closed: wire.text(closed, 'closed', REASON_BYTES) }),
-    presences: envelopes(map['presences'], 'presences')
+    presences,
+    ...(ages === undefined ? {} : { ages: agesFromWire(ages, presences.length) })
   }
+}
+
+function agesFromWire(value: unknown, length: number): readonly number[] {
+  const ages = wire.list(value, 'ages', MAX_PAGE_ROWS).map((item) => wire.uint(item, 'ages'))
+  return ages.length === length ? ages : wire.malformed('ages')
 }
 
 function statusToWire(row: StatusRow): Record<string, unknown> {
@@ -261,7 +282,7 @@ function statusToWire(row: StatusRow): Record<string, unknown> {
 
 function statusFromWire(value: unknown): StatusRow {
   const map = wire.fields(value, 'row')
-  const { op, bytes, code, command } = map
+  const { op, bytes, code, check, command } = map
   return {
     cid: wire.cid(map['cid'], 'cid'),
     pinset: wire.label(map['pinset'], 'pinset'),
@@ -269,6 +290,7 @@ function statusFromWire(value: unknown): StatusRow {
     status: oneOf<Status | 'unowned'>([...STATUSES, 'unowned'], map['status'], 'status'),
     ...(bytes === undefined ? {} : { bytes: wire.uint(bytes, 'bytes') }),
     ...(code === undefined ? {} : { code: oneOf([...FAILURES, ...REFUSALS], code, 'code') }),
+    ...(check === undefined ? {} : { check: oneOf(CHECKS, check, 'check') }),
     ...(command === undefined ? {} : { command: commandFrom(command) }),
     at: wire.uint(map['at'], 'at')
   }

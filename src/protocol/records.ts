@@ -16,6 +16,17 @@ export interface StoredCommand {
   readonly envelope: Uint8Array
 }
 
+/** A command as a member of its author's set. */
+export interface SetMember {
+  readonly author: Author
+  readonly pinset: string | undefined
+  /** Of its time, milliseconds since the epoch. */
+  readonly ms: number
+  readonly id: CommandId
+  /** Of its envelope. */
+  readonly bytes: number
+}
+
 /** A register with what acting on it needs. CIDs are keys ({@link cidKey}) but for `spelled`. */
 export interface StoredRegister extends Register {
   readonly cid: string
@@ -90,6 +101,14 @@ export interface Receipt {
   readonly sequence: number
   /** The ack envelope. */
   readonly envelope: Uint8Array
+}
+
+/** A receipt as it came, with what it says in short. */
+export interface NewReceipt extends Receipt {
+  /** The node took the command, for at least one of its operations. */
+  readonly accepted: boolean
+  /** Every operation came to an end there: nothing more is to be expected until something new is said. */
+  readonly settled: boolean
 }
 
 /** A command with what nodes said to it. */

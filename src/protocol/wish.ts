@@ -7,10 +7,13 @@ import { refusalOf, type Grant, type Right } from './grants.ts'
 import { compareRank, type Rank } from './order.ts'
 import type { Author } from './ssh-key.ts'
 
-/** An author's last `pin` or last `unpin` of a CID in a pinset. */
+/** What a register is of: a `pin`, an `unpin`, or an operation of a kind to come, by its name. */
+export type RegisterKind = Right | `?${string}`
+
+/** An author's last operation of a kind on a CID in a pinset. */
 export interface Register {
   readonly author: Author
-  readonly kind: Right
+  readonly kind: RegisterKind
   readonly rank: Rank
   /** Index of the operation within its command. */
   readonly index: number
@@ -20,6 +23,8 @@ export interface Register {
   readonly expires?: number
   /** Set when the register comes from an `update`: the CID (key) that takes over from this one, or that this one replaces. */
   readonly counterpart?: string
+  /** Of an operation that this version does not know, or not with all its fields: it keeps its place and decides nothing. */
+  readonly unsupported?: boolean
 }
 
 /** What a node knows of an author: its line, as it stands or stood last. */
@@ -74,7 +79,9 @@ function lastWord(ranked: readonly Register[], pinset: string, standing: (author
 /** Why a register does not count: undefined when it does. */
 export function whyNot(register: Register, pinset: string, author: Standing): RefusalCode | undefined {
   if (author.voided) return 'unauthorised'
+  const { kind } = register
+  if (register.unsupported === true || (kind !== 'pin' && kind !== 'unpin')) return 'unsupported'
   if (author.closedAt !== undefined && register.acceptedAt > author.closedAt) return 'expired'
-  const rights: readonly Right[] = register.counterpart === undefined ? [register.kind] : ['pin', 'unpin']
+  const rights: readonly Right[] = register.counterpart === undefined ? [kind] : ['pin', 'unpin']
   return refusalOf(author.grant, rights, pinset, register.acceptedAt)
 }

@@ -9,6 +9,8 @@ export interface SenderCensus extends Census {
   trusted(node: NodeId): boolean
   /** How many replicas there should be at most: all known nodes, else all that are present, at least one. */
   all(): number
+  /** How many nodes are there, whoever vouched for them. */
+  present(): number
   /** How many replicas these nodes are. */
   replicas(nodes: Iterable<NodeId>): number
 }
@@ -18,17 +20,13 @@ export function createCensus(knownNodes: ReadonlySet<NodeId>, presence: Presence
   const backend = (node: NodeId): string => presence.get(node)?.presence.backend.peer ?? node
   const distinct = (nodes: Iterable<NodeId>): number => new Set([...nodes].map(backend)).size
   const counts = (node: NodeId): boolean => knownNodes.size === 0 || knownNodes.has(node)
+  const present = (): NodeId[] => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : []))
   return {
     backend,
     counts,
     trusted: (node) => knownNodes.has(node),
     replicas: (nodes) => distinct([...nodes].filter(counts)),
-    all: () => {
-      const present = presence
-        .all()
-        .filter(({ online }) => online)
-        .map((entry) => entry.presence.node)
-      return Math.max(1, knownNodes.size > 0 ? distinct(knownNodes) : distinct(present))
-    }
+    present: () => present().length,
+    all: () => Math.max(1, distinct(knownNodes.size > 0 ? knownNodes : present()))
   }
 }

@@ -19,12 +19,27 @@ import type { Signer } from '../protocol/signature.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { openLedger } from '../storage/ledger.ts'
 import { addPath } from './add.ts'
+import { createCatchUp } from './catch-up.ts'
 import { createCensus } from './census.ts'
+import { readClocks, type Clocks } from './clock-hints.ts'
+import { createRollCall } from './roll-call.ts'
 import { createSurvey } from './survey.ts'
 import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
+import { listNodes } from './node-list.ts'
 import { itemsOf, send, type Item, type SendingPorts } from './sending.ts'
-import type { AddEvent, AddOptions, NodeEvent, Outcome, PinEvent, Reached, SendEvent, SendOptions, StatusEvent } from './types.ts'
+import type {
+  AddEvent,
+  AddOptions,
+  NodeEvent,
+  Outcome,
+  PinEvent,
+  Reached,
+  SendEvent,
+  SendOptions,
+  StatusEvent,
+  StatusOptions
+} from './types.ts'
 import { createWords } from './words.ts'
 
 /** What a sender is made of. */
@@ -58,11 +73,21 @@ export interface Sender {
   /** Imports a file or folder, asks the network to hold it, and serves it until that is done. */
   add(path: string, options?: AddOptions): AsyncGenerator<AddEvent, Outcome>
   /** How the nodes stand with CIDs, or with all that is wanted; asks each, and falls back on what it said last. */
-  status(cids?: readonly string[], options?: { readonly pinset?: string; readonly signal?: AbortSignal }): AsyncGenerator<StatusEvent>
+  status(cids?: readonly string[], options?: StatusOptions): AsyncGenerator<StatusEvent>
   /** What is wanted on the network. */
   pins(options?: { readonly pinset?: string; readonly signal?: AbortSignal }): Promise<readonly PinEvent[]>
   /** The nodes of the network, known ones that are silent too. */
   nodes(): readonly NodeEvent[]
+  /**
+   * Resolves once all nodes that are there have announced themselves since this sender came, at the latest after a second and a half:
+   * what `nodes` tells of how far each is behind is then of one moment.
+   */
+  rollCall(options?: { readonly signal?: AbortSignal }): Promise<void>
+  /**
+   * By how much the clocks of the nodes are ahead of this machine's, milliseconds, negative where they are behind: the median of those
+   * that count and are there; undefined where none is. Beyond five minutes commands are refused, or outranked by older ones.
+   */
+  clockOffset(): number | undefined
   /** How many replicas "all" means now. */
   all(): number
   /** How many replicas these nodes are: those that count, each backend once. */
@@ -90,8 +115,11 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   const presence = createPresenceTable({ network, isKnown: (node) => knownNodes.has(node) }, { clock })
   const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
   const census = createCensus(knownNodes, presence)
-  const words = createWords(network, { presence, ledger, clock })
-  const survey = createSurvey(network, { host, presence, ledger, census, knownNodes })
+  const rollCall = createRollCall({ presence, clock })
+  const words = createWords(network, { presence, ledger, clock, announced: rollCall.answered })
+  const catchUp = createCatchUp({ network, author: signer.author }, { host, bus, ledger, words, census })
+  const clocks = (): Clocks => readClocks(presence.all(), census.counts)
+  const survey = createSurvey(network, { host, presence, ledger, census, catchUp: catchUp.ask })
   bus.handle('acks', ({ bytes }) => words.judge(bytes))
 
   let connected: Promise<Reached> | undefined
@@ -128,6 +156,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     await links.start()
     await subscribed(reached.node, AbortSignal.any([signal, AbortSignal.timeout(CONNECT_MS)]))
     offerAgain()
+    catchUp.start()
     return reached
   }
 
@@ -137,7 +166,8 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     for await (const page of query(host, peer, { want: 'hello', network, signer: signer.blob }, { signal })) {
       if (page.page !== 'hello') continue
       answer = { authorised: page.authorised ?? false, ...(page.closed === undefined ? {} : { closed: page.closed }) }
-      for (const bytes of page.presences) presence.offer(verifyEnvelope(openEnvelope(bytes)))
+      // Nodes of older versions tell of none but those that are there.
+      page.presences.forEach((bytes, i) => presence.offer(verifyEnvelope(openEnvelope(bytes)), { age: page.ages?.[i] ?? 0 }))
     }
     return answer
   }
@@ -184,6 +214,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     signer,
     clock,
     census,
+    clocks,
     newest: () =>
       presence.all().reduce<ReturnType<SendingPorts['newest']>>((newest, entry) => laterHlc(newest, entry.presence.newest), undefined),
     expect: (command) => words.expect([command]),
@@ -199,6 +230,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
 
   const stop = async (): Promise<void> => {
     await connected?.catch(() => {})
+    await catchUp.stop()
     await links.stop()
     await unhearRefusals()
     await bus.stop()
@@ -224,15 +256,17 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
         connect: () => connect(addOptions.signal),
         send: (cid) => sendItems(itemsOf('pin', [cid], addOptions, []), addOptions)
       }),
-    async *status(cids, { pinset, signal } = {}) {
-      await connect(signal)
-      yield* survey.status(cids?.map(parseCid), pinset, signal)
+    async *status(cids, statusOptions = {}) {
+      await connect(statusOptions.signal)
+      yield* survey.status(cids?.map(parseCid), statusOptions)
     },
     async pins({ pinset, signal } = {}) {
       await connect(signal)
       return survey.pins(pinset, signal)
     },
-    nodes: () => survey.nodes(),
+    rollCall: ({ signal } = {}) => rollCall.wait(signal),
+    nodes: () => listNodes({ presence, census, knownNodes, clocks }),
+    clockOffset: () => clocks().offset,
     all: () => census.all(),
     replicas: (nodes) => census.replicas(nodes),
     stop,

@@ -1,9 +1,7 @@
 /** One send, from signing to the last replica: publishes, offers again what nobody answered, counts, and knows when to stop. */
 import type { CID } from 'multiformats/cid'
-import type { Bus } from '../network/bus.ts'
 import { flatState, type OperationState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
-import type { Clock } from '../protocol/clock.ts'
 import { decodeCommand, encodeCommand, type Command, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
 import { sealEnvelope, type CommandId, type Envelope } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
@@ -13,31 +11,29 @@ import type { NodeId } from '../protocol/ssh-key.ts'
 import { createBell } from './bell.ts'
 import { bundle } from './bundle.ts'
 import type { SenderCensus } from './census.ts'
+import { clockHint, type Clocks } from './clock-hints.ts'
 import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
+import { offerAgain, offerElsewhere, type OfferPorts } from './offering.ts'
 import { createTracker, isSame, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
 import type { AckEvent, Op, Outcome, SendEvent, SendOptions } from './types.ts'
 
-/** The first wait before a command that is not answered is offered again; doubles up to the most. Milliseconds. */
-const RESEND_FIRST_MS = 1_000
-const RESEND_MOST_MS = 10_000
 const TIMEOUT_MS = 60_000
 
+/** How long nodes that are there and have not spoken are waited for when all others refused; milliseconds. */
+const PATIENCE_MS = 1_000
+
 /** What a send works with. */
-export interface SendingPorts {
-  readonly bus: Bus
+export interface SendingPorts extends OfferPorts {
   readonly ledger: Ledger
   readonly signer: Signer
-  readonly clock: Clock
   readonly census: SenderCensus
+  /** How the clocks of nodes stand to ours. */
+  clocks(): Clocks
   /** The newest time seen on the network. */
   newest(): Hlc | undefined
-  /** Calls `listener` with everything nodes say; the returned function ends that. */
-  onWord(listener: (event: TrackerEvent) => void): () => void
   /** A command is about to be published: what nodes say of it concerns us. */
   expect(command: CommandId): void
-  /** Asks the nodes we are linked to for their acks: an ack that gossip lost is heard all the same. */
-  askAgain(commands: readonly string[]): void
 }
 
 /** An operation and how the user spelled its CID. */
@@ -72,10 +68,14 @@ export async function* send(
     for (const position of positions) changed.add(position)
     bell.ring()
   }
-  const stopListening = ports.onWord(hear)
-  const stopResending = resendLoop(commands, () => tracker, hear, ports)
   const onAbort = (): void => bell.ring()
   options.signal?.addEventListener('abort', onAbort)
+  const undo = [
+    () => options.signal?.removeEventListener('abort', onAbort),
+    ports.onWord(hear),
+    offerAgain(commands, () => tracker, hear, ports),
+    offerElsewhere(commands, () => tracker, hear, ports)
+  ]
   try {
     for (const { id, envelope, operations } of commands) {
       const signal = AbortSignal.any([AbortSignal.timeout(timeout), ...(options.signal === undefined ? [] : [options.signal])])
@@ -86,14 +86,23 @@ export async function* send(
     const told = new Map<string, Told>()
     const tallies: Tally[] = []
     const open = new Set<number>(tracker.cids.keys())
+    let isPatient = true
+    undo.push(
+      clock.after(PATIENCE_MS, () => {
+        isPatient = false
+        for (const position of open) changed.add(position)
+        bell.ring()
+      })
+    )
     let movedAt = clock.now()
     for (;;) {
       // More may come while what is known is told.
       const batch = [...changed]
+      const present = isPatient ? census.present() : 0
       changed.clear()
       for (const position of batch) {
         const now = (tallies[position] = tally(tracker, position, census))
-        if (isSettled(now, options)) open.delete(position)
+        if (isSettled(now, options, present)) open.delete(position)
         else open.add(position)
         if (yield* news(now, position, tracker, told, census)) movedAt = clock.now()
       }
@@ -103,11 +112,12 @@ export async function* send(
       cancel()
       options.signal?.throwIfAborted()
     }
-    return yield* finish(tallies, options.detach === true)
+    const signedAt = new Map(commands.map(({ id, time }) => [id, time.ms]))
+    const hint = ({ states }: Tally, position: number): string | undefined =>
+      clockHint(states, signedAt.get(tracker.cids[position]?.command as CommandId) as number, clock.now(), ports.clocks())
+    return yield* finish(tallies, options.detach === true, hint)
   } finally {
-    options.signal?.removeEventListener('abort', onAbort)
-    stopListening()
-    stopResending()
+    undo.forEach((end) => end())
   }
 }
 
@@ -143,38 +153,9 @@ function readBack(envelope: Envelope, network: string): Command {
   }
 }
 
-/** Offers again, ever more rarely, each command for which a node that it should reach has not spoken. */
-function resendLoop(
-  commands: readonly SentCommand[],
-  current: () => Tracker,
-  hear: (event: TrackerEvent) => void,
-  ports: SendingPorts
-): () => void {
-  const { bus, clock, census } = ports
-  const ended = new AbortController()
-  let wait = RESEND_FIRST_MS
-  let cancel = (): void => {}
-  const again = (): void => {
-    const silent = commands.filter(({ id }) => (current().commands.get(id)?.heard.size ?? 0) < census.all())
-    ports.askAgain(commands.map(({ id }) => id))
-    for (const { id, envelope } of silent) {
-      bus.publish('commands', envelope, { signal: ended.signal }).then(
-        (nodes) => hear({ type: 'delivered', command: id, nodes }),
-        () => {} // Nobody there now: the next round tries again.
-      )
-    }
-    wait = Math.min(wait * 2, RESEND_MOST_MS)
-    cancel = clock.after(wait, again)
-  }
-  cancel = clock.after(wait, again)
-  return () => {
-    cancel()
-    ended.abort()
-  }
-}
-
-function isSettled({ replicas, wanted, hopeless, states }: Tally, { detach }: SendOptions): boolean {
-  if (replicas >= wanted || hopeless) return true
+/** `present` nodes may still take what those that were reached first refused: one of them must not decide for all. */
+function isSettled({ replicas, wanted, hopeless, states }: Tally, { detach }: SendOptions, present: number): boolean {
+  if (replicas >= wanted || (hopeless && states.size >= present)) return true
   return detach === true && [...states.values()].some(({ status }) => status !== 'refused')
 }
 
@@ -222,14 +203,20 @@ function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: Ope
   }
 }
 
-function* finish(tallies: readonly Tally[], detach: boolean): Generator<SendEvent, Outcome> {
+function* finish(
+  tallies: readonly Tally[],
+  detach: boolean,
+  hintOf: (tally: Tally, position: number) => string | undefined
+): Generator<SendEvent, Outcome> {
   let worst: Outcome = 'reached'
-  for (const { cid, op, replicas, wanted, states, refused } of tallies) {
+  for (const [position, tallied] of tallies.entries()) {
+    const { cid, op, replicas, wanted, states, refused } = tallied
     const isAccepted = [...states.values()].some(({ status }) => status !== 'refused')
     const result = replicas >= wanted || (detach && isAccepted) ? 'ok' : refused && replicas === 0 ? 'refused' : 'short'
     if (result === 'refused') worst = 'refused'
     else if (result === 'short' && worst === 'reached') worst = 'short'
-    yield { event: 'done', cid, op, replicas, wanted, result }
+    const hint = result === 'ok' ? undefined : hintOf(tallied, position)
+    yield { event: 'done', cid, op, replicas, wanted, result, ...(hint === undefined ? {} : { hint }) }
   }
   return worst
 }

@@ -1,5 +1,6 @@
-/** What nodes say of themselves and of what they hold, asked directly; where one is silent, its last signed word. */
+/** What nodes say of what they hold, asked directly; where one is silent, its last signed word. */
 import { CID } from 'multiformats/cid'
+import { orAbort } from '../content/abort.ts'
 import type { Host } from '../network/host.ts'
 import type { PresenceEntry, PresenceTable } from '../network/presence-table.ts'
 import { query } from '../network/query.ts'
@@ -11,7 +12,7 @@ import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/que
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { SenderCensus } from './census.ts'
 import type { Ledger } from './ledger.ts'
-import type { NodeEvent, PinEvent, StatusEvent } from './types.ts'
+import type { PinEvent, StatusEvent, StatusOptions } from './types.ts'
 
 /** What a survey works with. */
 export interface SurveyPorts {
@@ -19,39 +20,44 @@ export interface SurveyPorts {
   readonly presence: PresenceTable
   readonly ledger: Ledger
   readonly census: SenderCensus
-  readonly knownNodes: ReadonlySet<NodeId>
+  /** Asks a linked node what it did while this sender was away; never rejects. */
+  catchUp(node: NodeId): Promise<void>
 }
 
 /** Asks around. */
 export interface Survey {
-  status(cids: readonly CID[] | undefined, pinset: string | undefined, signal: AbortSignal | undefined): AsyncGenerator<StatusEvent>
+  status(cids: readonly CID[] | undefined, options: StatusOptions): AsyncGenerator<StatusEvent>
   pins(pinset: string | undefined, signal: AbortSignal | undefined): Promise<readonly PinEvent[]>
-  nodes(): readonly NodeEvent[]
 }
 
-/** How long one node may take for all of its answer, milliseconds. */
+/** How long one node may take for all of its answer, milliseconds; a check is only cut by the silence that cuts every question. */
 const ANSWER_MS = 10_000
 
 /** Makes a survey of one network. */
 export function createSurvey(network: string, ports: SurveyPorts): Survey {
-  const { presence, ledger, census, knownNodes } = ports
+  const { presence, ledger, census } = ports
+
+  const isLinked = (node: NodeId): boolean => ports.host.libp2p.getPeers().some((peer) => peer.toString() === node)
 
   /** Asks every node that is there; a node that does not answer is left out. */
   const askAll = async <T>(
     requests: readonly QueryRequest[],
-    signal: AbortSignal | undefined,
-    read: (page: QueryPage) => readonly T[]
+    { signal, withinMs }: { readonly signal: AbortSignal | undefined; readonly withinMs: number | undefined },
+    read: (page: QueryPage, node: NodeId) => readonly T[]
   ): Promise<Map<NodeId, T[]>> => {
     const answers = new Map<NodeId, T[]>()
     await Promise.all(
       presence.all().map(async (entry) => {
-        const limit = AbortSignal.any([AbortSignal.timeout(ANSWER_MS), ...(signal === undefined ? [] : [signal])])
+        const { node } = entry.presence
+        if (!entry.online && !isLinked(node)) return
+        const limits = [signal, withinMs === undefined ? undefined : AbortSignal.timeout(withinMs)]
+        const limit = AbortSignal.any(limits.filter((each) => each !== undefined))
         try {
           const rows: T[] = []
           for (const request of requests) {
-            for await (const page of ask(entry, request, limit)) rows.push(...read(page))
+            for await (const page of ask(entry, request, limit)) rows.push(...read(page, node))
           }
-          answers.set(entry.presence.node, rows)
+          answers.set(node, rows)
         } catch {
           signal?.throwIfAborted()
         }
@@ -65,8 +71,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     request: QueryRequest,
     signal: AbortSignal
   ): AsyncGenerator<QueryPage> {
-    const isLinked = ports.host.libp2p.getPeers().some((peer) => peer.toString() === node)
-    const targets = isLinked ? [node] : addresses.map((address) => `${address}/p2p/${node}`)
+    const targets = isLinked(node) ? [node] : addresses.map((address) => `${address}/p2p/${node}`)
     let failure: unknown = new Error(`${node} tells no address`)
     for (const target of targets) {
       try {
@@ -88,6 +93,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     status: row.status,
     ...(row.code === undefined ? {} : { code: row.code }),
     ...(row.bytes === undefined ? {} : { bytes: row.bytes }),
+    ...(row.check === undefined ? {} : { check: row.check }),
     at: new Date(row.at).toISOString(),
     source: 'live',
     trusted: census.trusted(node)
@@ -120,19 +126,27 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     })
 
   return {
-    async *status(cids, pinset, signal) {
+    async *status(cids, { pinset, check = false, onProgress, signal }) {
       const keys = cids?.map(cidKey)
-      const base = { want: 'status', network, ...(pinset === undefined ? {} : { pinset }) } as const
+      const base = { want: 'status', network, ...(pinset === undefined ? {} : { pinset }), ...(check ? { check } : {}) } as const
       const requests = keys === undefined ? [base] : chunks(keys, MAX_QUERY_CIDS).map((part) => ({ ...base, cids: part }))
-      const answers = await askAll(requests, signal, (page) => (page.page === 'status' ? page.rows : []))
+      const counts = new Map<NodeId, number>()
+      const answers = await askAll(requests, { signal, withinMs: check ? undefined : ANSWER_MS }, (page, node) => {
+        const rows = page.page === 'status' ? page.rows : []
+        counts.set(node, (counts.get(node) ?? 0) + rows.length)
+        onProgress?.(node, counts.get(node) as number)
+        return rows
+      })
       for (const [node, rows] of answers) for (const row of rows) yield live(node, row)
+      // Whoever cannot reach a node the next time shall have its last word.
+      await orAbort(Promise.all([...answers.keys()].map(ports.catchUp)), signal ?? new AbortController().signal)
       const asked = cids ?? ledger.pinned(network).map(({ cid }) => CID.parse(cid))
       for (const cid of asked) yield* receipts(cid, pinset, answers)
     },
 
     async pins(pinset, signal) {
       const request = { want: 'pins', network, ...(pinset === undefined ? {} : { pinset }) } as const
-      const answers = await askAll([request], signal, (page) => (page.page === 'pins' ? page.rows : []))
+      const answers = await askAll([request], { signal, withinMs: ANSWER_MS }, (page) => (page.page === 'pins' ? page.rows : []))
       const merged = new Map<string, { row: PinRow; nodes: NodeId[] }>()
       for (const [node, rows] of answers) {
         for (const row of rows) {
@@ -151,38 +165,6 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
         at: new Date(row.at).toISOString(),
         nodes
       }))
-    },
-
-    nodes() {
-      const present = presence.all().map(({ presence: self, online, heardAt }): NodeEvent => ({
-        event: 'node',
-        node: self.node,
-        addresses: self.addresses,
-        state: online ? 'online' : 'gone',
-        last_seen: new Date(heardAt).toISOString(),
-        backend: self.backend.kind,
-        up: self.backend.up,
-        version: self.version,
-        trusted: census.trusted(self.node),
-        behind: null,
-        ...(self.free === undefined ? {} : { free: self.free })
-      }))
-      const silent = [...knownNodes].filter((node) => presence.get(node) === undefined)
-      return [
-        ...present,
-        ...silent.map((node): NodeEvent => ({
-          event: 'node',
-          node,
-          addresses: [],
-          state: 'gone',
-          last_seen: null,
-          backend: null,
-          up: null,
-          version: null,
-          trusted: true,
-          behind: null
-        }))
-      ]
     }
   }
 }

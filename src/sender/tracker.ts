@@ -71,7 +71,7 @@ export interface Tally {
   readonly states: ReadonlyMap<NodeId, OperationState>
   /** At least one node refused it. */
   readonly refused: boolean
-  /** Every node that the command reached refused it: nothing more will come. */
+  /** Every node that the command reached refused it, or holds to another: nothing more will come. */
   readonly hopeless: boolean
 }
 
@@ -124,14 +124,17 @@ export function tally(tracker: Tracker, position: number, census: Census): Tally
   const states = new Map<NodeId, OperationState>()
   const backends = new Set<string>()
   let refusals = 0
+  let outranked = 0
   for (const [node, view] of heard) {
     const state = view.states[index]
     if (state === undefined) continue
     states.set(node, state)
     if (state.status === 'refused') refusals++
+    if (state.status === 'superseded') outranked++
     if (state.status === (op === 'pin' ? 'pinned' : 'unpinned') && census.counts(node)) backends.add(census.backend(node))
   }
-  const hopeless = refusals > 0 && refusals === new Set([...delivered, ...states.keys()]).size
+  const ended = refusals + outranked
+  const hopeless = ended > 0 && ended === new Set([...delivered, ...states.keys()]).size
   return { cid, op, replicas: backends.size, wanted, states, refused: refusals > 0, hopeless }
 }
 

@@ -41,6 +41,8 @@ export interface DoneEvent {
   readonly replicas: number
   readonly wanted: number
   readonly result: 'ok' | 'short' | 'refused'
+  /** The likely reason and the way out, where a clock is to blame. */
+  readonly hint?: string
 }
 
 /** How a send ended: enough replicas, too few in time, or refused. */
@@ -80,11 +82,27 @@ export interface StatusEvent {
   readonly status: AckStatus | 'unowned'
   readonly code?: string
   readonly bytes?: number
+  /**
+   * What it found when it looked at every block, where that was asked for: `missing` and `damaged` ones it fetches again, `unknown` is
+   * one that it could not look at. Absent where there was nothing to look for, and from nodes too old to look.
+   */
+  readonly check?: 'held' | 'missing' | 'damaged' | 'unknown'
   /** When the node came into this state. */
   readonly at: string
   /** Asked just now, or its last signed word kept here. */
   readonly source: 'live' | 'receipt'
   readonly trusted: boolean
+}
+
+/** What a status may be told. */
+export interface StatusOptions {
+  /** Only this pinset; each unless said. */
+  readonly pinset?: string
+  /** Has every node read all of what it holds first. Takes as long as its disk does: only silence ends it. */
+  readonly check?: boolean
+  /** Called as answers come in, with the number of rows that a node has sent. */
+  readonly onProgress?: (node: string, rows: number) => void
+  readonly signal?: AbortSignal
 }
 
 /** A CID that somebody wants held. */
@@ -110,10 +128,18 @@ export interface NodeEvent {
   readonly backend: 'helia' | 'kubo' | null
   /** Whether the backend could work when the node spoke last; null where it never spoke. */
   readonly up: boolean | null
+  /** It has no space left for what it was asked to hold. */
+  readonly full?: true
   readonly version: string | null
   readonly trusted: boolean
-  /** Commands it lacks; null where that is not known. */
+  /** Commands it lacks, at least so many; null where that is not known. */
   readonly behind: number | null
+  /** An author reached its limit there: of that one it takes only unpins, which does not count as behind. */
+  readonly capped?: true
+  /** By how much its clock is ahead of the others', milliseconds; only where that is more than five minutes either way. */
+  readonly clock_off_ms?: number
+  /** It says that its clock is off that of its known nodes: no pin expires there. */
+  readonly clock_off?: true
   /** Bytes free for content. */
   readonly free?: number
 }

@@ -2,12 +2,12 @@
 import type { Verdict } from '../network/bus.ts'
 import type { PresenceTable } from '../network/presence-table.ts'
 import type { Refusal } from '../network/refusals.ts'
-import { decodeAck } from '../protocol/ack.ts'
+import { decodeAck, type Status } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { openEnvelope, verifyEnvelope, type CommandId } from '../protocol/envelope.ts'
 import { InvalidMessageError } from '../protocol/errors.ts'
-import type { Receipt } from '../protocol/records.ts'
-import type { NodeId } from '../protocol/ssh-key.ts'
+import type { NewReceipt } from '../protocol/records.ts'
+import { nodeIdOf, type NodeId } from '../protocol/ssh-key.ts'
 import type { Ledger } from './ledger.ts'
 import type { TrackerEvent } from './tracker.ts'
 
@@ -25,7 +25,8 @@ export interface Words {
   stop(): void
 }
 
-type Kept = Receipt & { readonly accepted: boolean }
+/** States in which an operation stays until something new is said: PROTOCOL.md section 5. */
+const FINAL: ReadonlySet<Status> = new Set(['pinned', 'unpinned', 'superseded', 'refused'])
 
 /** Receipts are written this long after they came, or when there are so many of them. */
 const KEEP_MS = 100
@@ -34,11 +35,17 @@ const KEEP_MOST = 64
 /** Makes an ear for one network. */
 export function createWords(
   network: string,
-  ports: { readonly presence: PresenceTable; readonly ledger: Ledger; readonly clock: Clock }
+  ports: {
+    readonly presence: PresenceTable
+    readonly ledger: Ledger
+    readonly clock: Clock
+    /** A node announced itself. */
+    announced(node: NodeId): void
+  }
 ): Words {
   const listeners = new Set<(event: TrackerEvent) => void>()
   const own = new Set<CommandId>()
-  let unkept: Kept[] = []
+  let unkept: NewReceipt[] = []
   let cancel: (() => void) | undefined
   const keep = (): void => {
     cancel?.()
@@ -46,7 +53,7 @@ export function createWords(
     if (unkept.length > 0) ports.ledger.keep(unkept.splice(0))
   }
   /** One commit for many: a receipt that is lost in a crash is given again when its command is offered again. */
-  const keepSoon = (receipt: Kept): void => {
+  const keepSoon = (receipt: NewReceipt): void => {
     unkept.push(receipt)
     if (unkept.length >= KEEP_MOST) keep()
     else cancel ??= ports.clock.after(KEEP_MS, keep)
@@ -58,11 +65,16 @@ export function createWords(
         const envelope = openEnvelope(bytes)
         if (envelope.kind === 'command') return 'reject'
         const sound = verifyEnvelope(envelope)
-        if (sound.kind === 'presence') return ports.presence.offer(sound) ? 'accept' : 'ignore'
+        if (sound.kind === 'presence') {
+          const isNew = ports.presence.offer(sound)
+          ports.announced(nodeIdOf(sound.signer))
+          return isNew ? 'accept' : 'ignore'
+        }
         const ack = decodeAck(sound, network)
         if (!own.has(ack.command)) return 'ignore'
         const accepted = ack.states.some(({ status }) => status !== 'refused')
-        keepSoon({ command: ack.command, node: ack.node, sequence: ack.sequence, envelope: bytes, accepted })
+        const settled = ack.states.every(({ status }) => FINAL.has(status))
+        keepSoon({ command: ack.command, node: ack.node, sequence: ack.sequence, envelope: bytes, accepted, settled })
         tell({ type: 'ack', node: ack.node, command: ack.command, sequence: ack.sequence, states: ack.states })
         return 'accept'
       } catch (err) {

@@ -36,5 +36,7 @@ export const LEDGER_MIGRATIONS: readonly Migration[] = [
     envelope BLOB NOT NULL,
     PRIMARY KEY (command, node)
   ) WITHOUT ROWID;
-  `
+  `,
+  // 2: which receipts need not be asked for again.
+  'ALTER TABLE receipts ADD COLUMN settled INTEGER NOT NULL DEFAULT 0'
 ]

@@ -1,8 +1,9 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import { LEDGER_MAX_BYTES, LEDGER_MAX_COMMANDS, MAX_AHEAD_MS, MAX_TRACKED_NODES } from '../protocol/limits.ts'
 import { laterHlc, tick, type Hlc } from '../protocol/order.ts'
-import type { Answered, PinnedRow, Receipt, SentCommand } from '../protocol/records.ts'
-import type { Author } from '../protocol/ssh-key.ts'
+import type { CommandId } from '../protocol/envelope.ts'
+import type { Answered, NewReceipt, PinnedRow, SentCommand } from '../protocol/records.ts'
+import type { Author, NodeId } from '../protocol/ssh-key.ts'
 import { LEDGER_MIGRATIONS } from './ledger-schema.ts'
 import { inTransaction, openDatabase } from './open.ts'
 
@@ -22,10 +23,11 @@ export function openLedger(file: string) {
   const seqOf = db.prepare('SELECT seq FROM commands WHERE id = ?')
 
   const putReceipt = db.prepare(
-    `INSERT INTO receipts SELECT ?1, ?2, ?3, ?4
-     WHERE (SELECT count(*) FROM receipts WHERE command = ?1 AND node <> ?2) < ?5
+    `INSERT INTO receipts (command, node, sequence, envelope, settled) SELECT ?1, ?2, ?3, ?4, ?5
+     WHERE (SELECT count(*) FROM receipts WHERE command = ?1 AND node <> ?2) < ?6
      ON CONFLICT (command, node)
-     DO UPDATE SET sequence = excluded.sequence, envelope = excluded.envelope WHERE excluded.sequence > sequence`
+     DO UPDATE SET sequence = excluded.sequence, envelope = excluded.envelope, settled = excluded.settled
+     WHERE excluded.sequence > sequence`
   )
   const markAccepted = db.prepare('UPDATE commands SET accepted = 1 WHERE seq = ?')
 
@@ -72,12 +74,19 @@ export function openLedger(file: string) {
       return db.prepare(text).all(network, author, limit).map(toCommand)
     },
 
-    keep(receipts: readonly (Receipt & { readonly accepted: boolean })[]): void {
+    unsettled(network: string, author: Author, node: NodeId, limit: number): readonly CommandId[] {
+      const text = `SELECT id FROM (SELECT seq, id FROM commands WHERE network = ? AND author = ? ORDER BY seq DESC LIMIT ?)
+        WHERE NOT EXISTS (SELECT 1 FROM receipts WHERE command = seq AND node = ? AND settled = 1)`
+      const rows = db.prepare(text).all(network, author, limit, node)
+      return rows.map((row) => row['id'] as string)
+    },
+
+    keep(receipts: readonly NewReceipt[]): void {
       inTransaction(db, () => {
-        for (const { command, node, sequence, envelope, accepted } of receipts) {
+        for (const { command, node, sequence, envelope, accepted, settled } of receipts) {
           const seq = seqOf.get(command)?.['seq']
           if (seq === undefined) continue
-          putReceipt.run(seq, node, sequence, envelope, MAX_TRACKED_NODES)
+          putReceipt.run(seq, node, sequence, envelope, settled ? 1 : 0, MAX_TRACKED_NODES)
           if (accepted) markAccepted.run(seq)
         }
       })

@@ -1,6 +1,9 @@
 import type { Migration } from './open.ts'
 
-/** The agent's state, `node/state.db`. Commands are what was said, registers what counts of it, holds and pins what is there, jobs what is to do. */
+/**
+ * The agent's state, `node/state.db`. Commands are what was said, registers what counts of it, holds and pins what is there, jobs what is
+ * to do; `passed` names the commands that hold no register any more, `quiet` those that came by catching up.
+ */
 export const NODE_MIGRATIONS: readonly Migration[] = [
   `
   CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -75,5 +78,39 @@ export const NODE_MIGRATIONS: readonly Migration[] = [
     next_at INTEGER NOT NULL
   );
   CREATE INDEX jobs_in_order ON jobs ((attempt > 0), next_at, id);
+  `,
+  // 2: registers of operations of kinds to come, and which commands hold none any more.
+  `
+  CREATE TABLE registers_v2 (
+    cid TEXT NOT NULL,
+    pinset TEXT NOT NULL,
+    author TEXT NOT NULL,
+    kind TEXT NOT NULL,
+    at_ms INTEGER NOT NULL,
+    at_counter INTEGER NOT NULL,
+    ms INTEGER NOT NULL,
+    counter INTEGER NOT NULL,
+    command INTEGER NOT NULL,
+    id TEXT NOT NULL,
+    idx INTEGER NOT NULL,
+    accepted_at INTEGER NOT NULL,
+    spelled TEXT NOT NULL,
+    name TEXT,
+    origins TEXT,
+    expires INTEGER,
+    counterpart TEXT,
+    unsupported INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (cid, pinset, author, kind)
+  ) WITHOUT ROWID;
+  INSERT INTO registers_v2 SELECT *, 0 FROM registers;
+  DROP TABLE registers;
+  ALTER TABLE registers_v2 RENAME TO registers;
+  CREATE INDEX registers_by_author ON registers (author, cid);
+  CREATE INDEX registers_by_expiry ON registers (expires, cid) WHERE expires IS NOT NULL;
+  CREATE INDEX registers_by_command ON registers (command);
+
+  CREATE TABLE quiet (command INTEGER PRIMARY KEY);
+  CREATE TABLE passed (command INTEGER PRIMARY KEY, at INTEGER NOT NULL);
+  INSERT INTO passed SELECT seq, accepted_at FROM commands WHERE NOT EXISTS (SELECT 1 FROM registers WHERE command = seq);
   `
 ]

@@ -3,8 +3,8 @@ import type { FailureCode, OperationState } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import type { HeldRow, Job, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
-import type { Standing } from '../protocol/wish.ts'
+import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
+import type { RegisterKind, Standing } from '../protocol/wish.ts'
 import { NODE_MIGRATIONS } from './node-schema.ts'
 import { inTransaction, openDatabase } from './open.ts'
 
@@ -79,11 +79,11 @@ export function openNodeStore(file: string) {
       const { cid, pinset, author, kind, rank } = register
       const before = one('SELECT * FROM registers WHERE cid = ? AND pinset = ? AND author = ? AND kind = ?', cid, pinset, author, kind)
       const changes = sql(
-        `INSERT INTO registers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO registers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
          ON CONFLICT (cid, pinset, author, kind) DO UPDATE SET at_ms = excluded.at_ms, at_counter = excluded.at_counter,
            ms = excluded.ms, counter = excluded.counter, command = excluded.command, id = excluded.id, idx = excluded.idx,
            accepted_at = excluded.accepted_at, spelled = excluded.spelled, name = excluded.name, origins = excluded.origins,
-           expires = excluded.expires, counterpart = excluded.counterpart
+           expires = excluded.expires, counterpart = excluded.counterpart, unsupported = excluded.unsupported
          WHERE (excluded.at_ms, excluded.at_counter, excluded.ms, excluded.counter, excluded.id)
              > (at_ms, at_counter, ms, counter, id)`
       ).run(
@@ -103,11 +103,44 @@ export function openNodeStore(file: string) {
         register.name ?? null,
         register.origins === undefined ? null : JSON.stringify(register.origins),
         register.expires ?? null,
-        register.counterpart ?? null
+        register.counterpart ?? null,
+        register.unsupported === true ? 1 : 0
       ).changes
       return { taken: changes > 0, ...(before === undefined ? {} : { other: toRegister(before) }) }
     },
     registers: (cid: string): readonly StoredRegister[] => all('SELECT * FROM registers WHERE cid = ?', cid).map(toRegister),
+    holdsRegister: (command: number): boolean => one('SELECT 1 FROM registers WHERE command = ? LIMIT 1', command) !== undefined,
+    hush(command: number): void {
+      sql('INSERT OR IGNORE INTO quiet VALUES (?)').run(command)
+    },
+    unhush(command: number): void {
+      sql('DELETE FROM quiet WHERE command = ?').run(command)
+    },
+    isQuiet: (command: number): boolean => one('SELECT 1 FROM quiet WHERE command = ?', command) !== undefined,
+    pass(command: number, at: number): void {
+      sql('INSERT OR IGNORE INTO passed VALUES (?, ?)').run(command, at)
+    },
+    *setMembers(): Generator<SetMember> {
+      // Looked up here, and rows as lists: a million of them are read at each start.
+      const passed = new Set(all('SELECT command FROM passed').map((row) => row['command'] as number))
+      // Not kept prepared: a walk that is left early would hold the database open for reading.
+      const statement = db.prepare('SELECT seq, author, pinset, ms, id, length(envelope) FROM commands ORDER BY seq')
+      statement.setReturnArrays(true)
+      for (const row of statement.iterate() as Iterable<unknown>) {
+        const [seq, author, pinset, ms, id, bytes] = row as [number, Author, string | null, number, CommandId, number]
+        if (!passed.has(seq)) yield { author, pinset: pinset ?? undefined, ms, id, bytes }
+      }
+    },
+    forgetPassed(before: number, keep: number, limit: number): number {
+      const text = `SELECT command FROM passed WHERE at < ?1
+        UNION SELECT command FROM (SELECT command FROM passed ORDER BY at DESC, command DESC LIMIT -1 OFFSET ?2) LIMIT ?3`
+      const commands = all(text, before, keep, limit).map((row) => row['command'] as number)
+      for (const command of commands) {
+        for (const table of ['operations', 'passed', 'quiet']) sql(`DELETE FROM ${table} WHERE command = ?`).run(command)
+        sql('DELETE FROM commands WHERE seq = ?').run(command)
+      }
+      return commands.length
+    },
     cidsOfAuthor: (author: Author, after: string, limit: number): readonly string[] =>
       all('SELECT DISTINCT cid FROM registers WHERE author = ? AND cid > ? ORDER BY cid LIMIT ?', author, after, limit).map(cidOf),
     expiring: (after: number, now: number): readonly string[] =>
@@ -148,15 +181,10 @@ export function openNodeStore(file: string) {
 
     pin(cid: string): StoredPin | undefined {
       const row = one('SELECT * FROM pins WHERE cid = ?', cid)
-      if (row === undefined) return undefined
-      return {
-        cid,
-        spelled: row['spelled'] as string,
-        bytes: row['bytes'] as number,
-        foreign: row['is_foreign'] === 1,
-        pinnedAt: row['pinned_at'] as number
-      }
+      return row === undefined ? undefined : toPin(row)
     },
+    pins: (after: string, limit: number): readonly StoredPin[] =>
+      all('SELECT * FROM pins WHERE cid > ? ORDER BY cid LIMIT ?', after, limit).map(toPin),
     putPin({ cid, spelled, bytes, foreign, pinnedAt }: StoredPin): void {
       sql('INSERT OR REPLACE INTO pins VALUES (?, ?, ?, ?, ?)').run(cid, spelled, bytes, foreign ? 1 : 0, pinnedAt)
     },
@@ -184,11 +212,17 @@ export function openNodeStore(file: string) {
     hastenJob(cid: string, now: number): void {
       sql('UPDATE jobs SET next_at = min(next_at, ?) WHERE cid = ?').run(now, cid)
     },
+    hastenJobs(code: FailureCode, now: number): void {
+      sql('UPDATE jobs SET next_at = ?1 WHERE (attempt > 0) = 1 AND next_at > ?1 AND code = ?2').run(now, code)
+    },
+    isPutOff: (code: FailureCode): boolean => one('SELECT 1 FROM jobs WHERE (attempt > 0) = 1 AND code = ? LIMIT 1', code) !== undefined,
     removeJob(cid: string): void {
       sql('DELETE FROM jobs WHERE cid = ?').run(cid)
     },
-    dueJobs: (now: number, limit: number): readonly Job[] =>
-      all('SELECT * FROM jobs WHERE next_at <= ? ORDER BY (attempt > 0), next_at, id LIMIT ?', now, limit).map(toJob),
+    dueJobs(now: number, limit: number, action?: Job['action']): readonly Job[] {
+      const text = 'SELECT * FROM jobs WHERE next_at <= ? AND (?2 IS NULL OR action = ?2) ORDER BY (attempt > 0), next_at, id LIMIT ?3'
+      return all(text, now, action ?? null, limit).map(toJob)
+    },
     nextDue(): number | undefined {
       // Two looks into the index instead of a walk through it.
       const [fresh, retried] = [0, 1].map((tried) => one('SELECT min(next_at) AS at FROM jobs WHERE (attempt > 0) = ?', tried)?.['at'])
@@ -225,7 +259,7 @@ function toRegister(row: Row): StoredRegister {
     cid: row['cid'] as string,
     pinset: row['pinset'] as string,
     author: row['author'] as Author,
-    kind: row['kind'] as 'pin' | 'unpin',
+    kind: row['kind'] as RegisterKind,
     rank: {
       at: { ms: row['at_ms'] as number, counter: row['at_counter'] as number },
       time: { ms: row['ms'] as number, counter: row['counter'] as number },
@@ -238,7 +272,8 @@ function toRegister(row: Row): StoredRegister {
     ...(name === null ? {} : { name: name as string }),
     ...(origins === null ? {} : { origins: JSON.parse(origins as string) as string[] }),
     ...(expires === null ? {} : { expires: expires as number }),
-    ...(counterpart === null ? {} : { counterpart: counterpart as string })
+    ...(counterpart === null ? {} : { counterpart: counterpart as string }),
+    ...(row['unsupported'] === 1 ? { unsupported: true } : {})
   }
 }
 
@@ -249,6 +284,16 @@ function toOperation(row: Row): StoredOperation {
     cid: (row['cid'] ?? undefined) as string | undefined,
     state: JSON.parse(row['state'] as string) as OperationState,
     at: row['at'] as number
+  }
+}
+
+function toPin(row: Row): StoredPin {
+  return {
+    cid: cidOf(row),
+    spelled: row['spelled'] as string,
+    bytes: row['bytes'] as number,
+    foreign: row['is_foreign'] === 1,
+    pinnedAt: row['pinned_at'] as number
   }
 }
 

@@ -1,5 +1,5 @@
 import { mkdtempSync } from 'node:fs'
-import { readdir, rm, writeFile } from 'node:fs/promises'
+import { readdir, rm, symlink, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { CID } from 'multiformats/cid'
@@ -9,6 +9,7 @@ import { sha512 } from 'multiformats/hashes/sha2'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { createFileBlockstore } from '../../src/content/blockstore.ts'
 import { blockKey } from '../../src/content/multihash.ts'
+import { blockFile } from '../support/block-file.ts'
 import { leaf } from '../support/dags.ts'
 
 let dir: string
@@ -78,4 +79,17 @@ test('a block that is not here is a not-found', async () => {
   const { cid } = await leaf('absent')
   await expect(store.get(cid).next()).rejects.toMatchObject({ name: 'ContentError', code: 'not-found' })
   await store.remove([blockKey(cid.multihash)])
+})
+
+test.runIf(process.platform === 'linux')('a block on a bad spot of the disk counts as gone, and can be stored anew', async () => {
+  const store = createFileBlockstore({ dir, durable: true })
+  await store.start()
+  const { cid, bytes } = await leaf('on a bad spot')
+  const file = blockFile(dir, cid)
+  // Reading there gives EIO, as a disk does.
+  await symlink('/proc/self/mem', file)
+  expect(await store.read(cid)).toBeUndefined()
+  const staged = await store.stage(cid, bytes, { sync: true })
+  await staged.commit()
+  expect(await store.read(cid)).toEqual(Buffer.from(bytes))
 })

@@ -61,9 +61,9 @@ export function describeLedger(name: string, open: OpenLedger): void {
       ledger.record(command(4, 'pin', { author: 'SHA256:you' }))
       expect(ledger.unaccepted('net', author, 10)).toEqual([command(1), command(2)])
       expect(ledger.unaccepted('net', author, 1)).toEqual([command(1)])
-      ledger.keep([{ command: 'c1', node: 'n', sequence: 1, envelope: new Uint8Array(), accepted: false }])
+      ledger.keep([{ command: 'c1', node: 'n', sequence: 1, envelope: new Uint8Array(), accepted: false, settled: false }])
       expect(ledger.unaccepted('net', author, 10)).toHaveLength(2)
-      ledger.keep([{ command: 'c1', node: 'n', sequence: 2, envelope: new Uint8Array(), accepted: true }])
+      ledger.keep([{ command: 'c1', node: 'n', sequence: 2, envelope: new Uint8Array(), accepted: true, settled: true }])
       expect(ledger.unaccepted('net', author, 10)).toEqual([command(2)])
     })
 
@@ -72,17 +72,38 @@ export function describeLedger(name: string, open: OpenLedger): void {
       ledger.record(command(1))
       const receipt = (node: string, sequence: number) => ({ command: 'c1', node, sequence, envelope: new Uint8Array([sequence]) })
       const said = [receipt('n1', 2), receipt('n1', 1), receipt('n2', 1), { ...receipt('n3', 1), command: 'unknown' }]
-      ledger.keep(said.map((each) => ({ ...each, accepted: true })))
+      ledger.keep(said.map((each) => ({ ...each, accepted: true, settled: true })))
       expect(ledger.about('net', 'x')).toEqual([{ command: command(1), receipts: [receipt('n1', 2), receipt('n2', 1)] }])
+    })
+
+    test('knows of the newest commands what a node has not settled, the newest first', () => {
+      const ledger = ledgerAt('unsettled')
+      for (const n of [1, 2, 3, 4]) ledger.record(command(n))
+      ledger.record(command(5, 'pin', { network: 'other' }))
+      ledger.record(command(6, 'pin', { author: 'SHA256:you' }))
+      const unsettled = (node: string, limit = 10): readonly string[] => ledger.unsettled('net', author, node, limit)
+      const say = (id: string, node: string, sequence: number, settled: boolean): void =>
+        ledger.keep([{ command: id, node, sequence, envelope: new Uint8Array(), accepted: true, settled }])
+      expect(unsettled('n1')).toEqual(['c4', 'c3', 'c2', 'c1'])
+      say('c4', 'n1', 1, true)
+      say('c3', 'n1', 1, false)
+      expect(unsettled('n1')).toEqual(['c3', 'c2', 'c1'])
+      expect(unsettled('n2')).toEqual(['c4', 'c3', 'c2', 'c1'])
+      expect(unsettled('n1', 2)).toEqual(['c3'])
+      say('c3', 'n1', 3, true)
+      say('c3', 'n1', 2, false)
+      expect(unsettled('n1')).toEqual(['c2', 'c1'])
+      say('c3', 'n1', 4, false)
+      expect(unsettled('n1')).toEqual(['c3', 'c2', 'c1'])
     })
 
     test('keeps a bounded number of receipts for a command', () => {
       const ledger = ledgerAt('bounded')
       ledger.record(command(1))
       for (let n = 0; n < MAX_TRACKED_NODES + 5; n++) {
-        ledger.keep([{ command: 'c1', node: `n${n}`, sequence: 1, envelope: new Uint8Array(), accepted: true }])
+        ledger.keep([{ command: 'c1', node: `n${n}`, sequence: 1, envelope: new Uint8Array(), accepted: true, settled: true }])
       }
-      ledger.keep([{ command: 'c1', node: 'n0', sequence: 2, envelope: new Uint8Array(), accepted: true }])
+      ledger.keep([{ command: 'c1', node: 'n0', sequence: 2, envelope: new Uint8Array(), accepted: true, settled: true }])
       const receipts = ledger.about('net', 'x')[0]?.receipts ?? []
       expect(receipts).toHaveLength(MAX_TRACKED_NODES)
       expect(receipts.find(({ node }) => node === 'n0')?.sequence).toBe(2)

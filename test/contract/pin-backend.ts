@@ -1,3 +1,4 @@
+import { readFile, rm, writeFile } from 'node:fs/promises'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
@@ -11,6 +12,8 @@ export interface ProviderPeer {
   /** Its multiaddr with /p2p. */
   readonly origin: string
   provide(blocks: readonly TestBlock[]): Promise<void>
+  /** Serves a block no more. */
+  lose(cid: CID): Promise<void>
 }
 
 /** What the suite needs around a backend; made afresh for every test. */
@@ -25,6 +28,8 @@ export interface PinBackendHarness {
   free?(): Promise<void>
   /** Whether a block is on the backend's disk. */
   hasBlock?(cid: CID): Promise<boolean>
+  /** The file of a block, to be broken as a disk would. */
+  blockFile(cid: CID): string
   /** Pins as the operator would, past the backend. The blocks are there already. Left out where there is no operator. */
   foreignPin?(cid: CID): Promise<void>
   /** Whether the daemon holds a pin, whoever made it. */
@@ -306,6 +311,83 @@ export function describePinBackend(name: string, make: () => Promise<PinBackendH
       await harness.free?.()
       expect((await list()).length).toBe(250)
       await expectHeld(blocks.slice(250), true)
+    })
+
+    describe('a check', () => {
+      const check = (cid: CID, signal = forever()) => harness.backend.check(cid, { signal })
+      /** A file that is written in place keeps its name, as on a disk that forgets. */
+      async function damage(cid: CID): Promise<void> {
+        const file = harness.blockFile(cid)
+        const bytes = await readFile(file)
+        bytes[bytes.length - 1] = (bytes.at(-1) ?? 0) ^ 1
+        await writeFile(file, bytes)
+      }
+
+      test('finds what is pinned, and what is not', async () => {
+        const blocks = await tree('looked at', 5)
+        const root = blocks[0] as TestBlock
+        await peer.provide(blocks)
+        expect(await check(root.cid)).toBe('missing')
+        await pin(root.cid)
+        expect(await check(root.cid)).toBe('held')
+        await unpin(root.cid)
+        expect(await check(root.cid)).toBe('missing')
+      })
+
+      test.for(['the root', 'a node', 'a leaf'])('sees that %s is gone; the pin stays, and pinning again fetches it', async (which) => {
+        const blocks = await tree(`without ${which}`, 5)
+        const [root, inner, low] = blocks as [TestBlock, TestBlock, TestBlock]
+        const gone = { 'the root': root, 'a node': inner, 'a leaf': low }[which] as TestBlock
+        await peer.provide(blocks)
+        await pin(root.cid)
+        await rm(harness.blockFile(gone.cid))
+        expect(await check(root.cid)).toBe('missing')
+        expect(await list()).toEqual([cidKey(root.cid)])
+        await pin(root.cid)
+        expect(await check(root.cid)).toBe('held')
+        expect(await readFile(harness.blockFile(gone.cid))).toEqual(Buffer.from(gone.bytes))
+      })
+
+      test.for(['a node', 'a leaf'])('sees that %s is damaged; a pin that resolves has mended it', async (which) => {
+        const blocks = await tree(`damaged ${which}`, 5)
+        const [root, inner, low] = blocks as [TestBlock, TestBlock, TestBlock]
+        await peer.provide(blocks)
+        await pin(root.cid)
+        await damage((which === 'a leaf' ? low : inner).cid)
+        expect(await check(root.cid)).toBe('damaged')
+        const mended = await pin(root.cid).then(
+          () => true,
+          (err: unknown) => {
+            expect(err).toMatchObject({ name: 'BackendError', code: 'failed', message: expect.stringContaining('are damaged') as string })
+            return false
+          }
+        )
+        expect(await check(root.cid)).toBe(mended ? 'held' : 'damaged')
+        expect(await list()).toEqual([cidKey(root.cid)])
+      })
+
+      test('what cannot be fetched again costs nothing else', async () => {
+        const blocks = await tree('nobody has the last', 4)
+        const [root, last] = [blocks[0] as TestBlock, blocks.at(-1) as TestBlock]
+        await peer.provide(blocks)
+        await pin(root.cid)
+        await rm(harness.blockFile(last.cid))
+        await peer.lose(last.cid)
+        const controller = new AbortController()
+        const pinning = pin(root.cid, { signal: controller.signal })
+        setTimeout(() => controller.abort(new Error('nobody')), 500)
+        await expect(pinning).rejects.toThrow('nobody')
+        expect(await list()).toEqual([cidKey(root.cid)])
+        await harness.free?.()
+        await expectHeld(blocks.slice(0, -1), true)
+      })
+
+      test('ends by its signal', async () => {
+        const block = await leaf('not looked at')
+        await peer.provide([block])
+        await pin(block.cid)
+        await expect(check(block.cid, AbortSignal.abort(new Error('enough')))).rejects.toThrow('enough')
+      })
     })
 
     test('health and peer answer', async () => {

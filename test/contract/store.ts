@@ -186,6 +186,69 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
       })
     })
 
+    describe('sets', () => {
+      const members = (): unknown[] => [...store.setMembers()]
+      const add = (letter: string, ms: number, pinset: string | undefined = 'default'): number =>
+        store.addCommand(aCommand({ id: letter.repeat(64), time: { ms, counter: 0 }, pinset }))
+      const member = (letter: string, ms: number, pinset: string | undefined = 'default') => ({
+        author: ANA,
+        pinset,
+        ms,
+        id: letter.repeat(64),
+        bytes: 3
+      })
+
+      test('every command is a member until it has passed', () => {
+        add('a', 9)
+        const seq = add('b', 8)
+        add('c', 7, undefined)
+        expect(members()).toEqual([member('a', 9), member('b', 8), member('c', 7, undefined)])
+        store.pass(seq, 1)
+        store.pass(seq, 2)
+        reopen()
+        expect(members()).toEqual([member('a', 9), member('c', 7, undefined)])
+        expect(store.command('b'.repeat(64))).toBeDefined()
+      })
+
+      test('a command holds what no other outranked', () => {
+        const [low, high] = [add('a', 5), add('b', 6)]
+        store.offerRegister(aRegister({ command: low }))
+        expect([store.holdsRegister(low), store.holdsRegister(high)]).toEqual([true, false])
+        store.offerRegister(aRegister({ command: high, rank: rankOf(6, 'b') }))
+        expect([store.holdsRegister(low), store.holdsRegister(high)]).toEqual([false, true])
+      })
+
+      test('what passed goes by age and by number, with all that belonged to it', () => {
+        const seqs = ['a', 'b', 'c', 'd', 'e'].map((letter, i) => add(letter, i))
+        seqs.forEach((seq, i) => {
+          store.putOperation({ command: seq, index: 0, cid: 'x', state: { status: 'queued' }, at: 1 })
+          store.hush(seq)
+          if (i < 4) store.pass(seq, i * 10)
+        })
+        expect(store.forgetPassed(0, 10, 10)).toBe(0)
+        expect(store.forgetPassed(1, 10, 10)).toBe(1)
+        expect(store.command('a'.repeat(64))).toBeUndefined()
+        expect(store.operations(seqs[0] as number)).toEqual([])
+        expect(store.isQuiet(seqs[0] as number)).toBe(false)
+        expect(store.forgetPassed(0, 1, 1)).toBe(1)
+        expect(store.forgetPassed(0, 1, 10)).toBe(1)
+        expect(store.forgetPassed(0, 1, 10)).toBe(0)
+        expect(['c', 'd', 'e'].map((letter) => store.command(letter.repeat(64)) !== undefined)).toEqual([false, true, true])
+        expect(store.operations(seqs[4] as number)).toHaveLength(1)
+      })
+
+      test('a quiet command is quiet until it is heard of', () => {
+        const seq = add('a', 1)
+        expect(store.isQuiet(seq)).toBe(false)
+        store.hush(seq)
+        store.hush(seq)
+        reopen()
+        expect(store.isQuiet(seq)).toBe(true)
+        store.unhush(seq)
+        expect(store.isQuiet(seq)).toBe(false)
+      })
+    })
+
     describe('registers', () => {
       test('the first is taken, a higher replaces it, a lower and an equal do not', () => {
         const [low, high] = [
@@ -201,10 +264,16 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
       })
 
       test('there is one for each CID, pinset, author and kind', () => {
-        const all = [aRegister(), aRegister({ kind: 'unpin' }), aRegister({ author: BOB }), aRegister({ pinset: 'site' })]
+        const all = [
+          aRegister(),
+          aRegister({ kind: 'unpin' }),
+          aRegister({ kind: '?move', unsupported: true }),
+          aRegister({ author: BOB }),
+          aRegister({ pinset: 'site' })
+        ]
         for (const register of all) expect(store.offerRegister(register)).toEqual({ taken: true })
         store.offerRegister(aRegister({ cid: 'other' }))
-        expect(store.registers('bafkqaaa')).toHaveLength(4)
+        expect(store.registers('bafkqaaa')).toHaveLength(5)
         expect(store.registers('bafkqaaa')).toEqual(expect.arrayContaining(all))
       })
 
@@ -308,6 +377,14 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
       expect([store.pin('a'), store.pinCount()]).toEqual([undefined, 0])
     })
 
+    test('pins come in pages, in order', () => {
+      const pins = ['a', 'b', 'c', 'd'].map((cid, i) => ({ cid, spelled: `Qm${cid}`, bytes: i, foreign: i % 2 === 1, pinnedAt: 9 - i }))
+      for (const pin of pins.toReversed()) store.putPin(pin)
+      expect(store.pins('', 3)).toEqual(pins.slice(0, 3))
+      expect(store.pins('c', 3)).toEqual(pins.slice(3))
+      expect(store.pins('d', 3)).toEqual([])
+    })
+
     describe('jobs', () => {
       test('a fresh one replaces the other of its CID, under a new id that was never used', () => {
         store.putJob(aJob('a'))
@@ -376,6 +453,27 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
         store.putJob(aJob('b', 5))
         for (const cid of ['a', 'b', 'none']) store.hastenJob(cid, 10)
         expect([store.job('a')?.nextAt, store.job('b')?.nextAt]).toEqual([10, 5])
+      })
+
+      test('hastened by why they failed, those start now, and no other', () => {
+        const codes = { a: 'no-space', b: 'no-space', c: 'timeout', d: undefined } as const
+        for (const [cid, code] of Object.entries(codes)) {
+          store.putJob(aJob(cid, cid === 'd' ? 50 : 0))
+          if (code !== undefined) store.retryJob((store.job(cid) as { id: number }).id, 2, code, cid === 'b' ? 5 : 50)
+        }
+        expect([store.isPutOff('no-space'), store.isPutOff('timeout'), store.isPutOff('failed')]).toEqual([true, true, false])
+        store.hastenJobs('no-space', 10)
+        expect(['a', 'b', 'c', 'd'].map((cid) => store.job(cid)?.nextAt)).toEqual([10, 5, 50, 50])
+        expect(store.job('a')).toMatchObject({ attempt: 2, code: 'no-space' })
+        store.putJob(aJob('a'))
+        store.removeJob('b')
+        expect(store.isPutOff('no-space')).toBe(false)
+      })
+
+      test('those that are due may be asked for by what they do', () => {
+        for (const cid of ['a', 'b', 'c', 'd']) store.putJob({ ...aJob(cid), action: cid === 'b' || cid === 'd' ? 'unpin' : 'pin' })
+        const due = (limit: number, action?: 'pin' | 'unpin') => store.dueJobs(1, limit, action).map(({ cid }) => cid)
+        expect([due(9, 'unpin'), due(9, 'pin'), due(1, 'unpin'), due(9)]).toEqual([['b', 'd'], ['a', 'c'], ['b'], ['a', 'b', 'c', 'd']])
       })
     })
   })

@@ -32,7 +32,10 @@ test('it ends well, tells its story, and leaves no process and no folder', async
     /^3  The sender is gone/m,
     /^4  A stranger signs/m,
     /exit 4/,
-    /^5  The sender lets go/m
+    /^5  Node C is killed/m,
+    /2\/3 replicas while node C is off/,
+    /node C  caught up from the others in .*: 3\/3 replicas/,
+    /^6  The sender lets go/m
   ]) {
     expect(stdout).toMatch(step)
   }

@@ -54,7 +54,7 @@ test('nodes tells who is there', async () => {
       backend: 'helia',
       version: expect.stringMatching(/^pinsub\/\d/),
       trusted: true,
-      behind: null,
+      behind: 0,
       free: expect.any(Number)
     })
   }

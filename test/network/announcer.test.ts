@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, test } from 'vitest'
@@ -5,6 +6,8 @@ import { createAnnouncer, type Announcer } from '../../src/network/announcer.ts'
 import type { Presence } from '../../src/protocol/presence.ts'
 import { decodePresence } from '../../src/protocol/presence.ts'
 import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
+import { MAX_PRESENCE_BYTES } from '../../src/protocol/limits.ts'
+import type { SetDigest } from '../../src/protocol/sync/digest.ts'
 import { createTestClock, NETWORK, startPeer, until, type Peer } from './helpers.ts'
 import { described, signerOf } from './presences.ts'
 
@@ -12,12 +15,12 @@ async function announcing(): Promise<{
   node: Peer
   announcer: Announcer
   clock: ReturnType<typeof createTestClock>
-  state: { queue: number }
+  state: { queue: number; sets: readonly SetDigest[]; addresses: number }
 }> {
   const key = await generateKeyPair('Ed25519')
   const node = await startPeer({ key })
   const clock = createTestClock()
-  const state = { queue: 0 }
+  const state: { queue: number; sets: readonly SetDigest[]; addresses: number } = { queue: 0, sets: [], addresses: 30 }
   let sequence = 6
   const announcer = createAnnouncer(
     { network: NETWORK, intervalMs: 1_000 },
@@ -27,8 +30,12 @@ async function announcing(): Promise<{
       clock,
       describe: async () => ({
         ...described(),
-        addresses: Array.from({ length: 30 }, (_, i) => `/ip4/10.0.0.${i}/tcp/4101`),
-        queue: state.queue
+        addresses: Array.from(
+          { length: state.addresses },
+          (_, i) => `/ip4/10.0.0.${i}/tcp/4101${'/p2p-circuit'.repeat(i < 30 ? 0 : 18)}`
+        ).toReversed(),
+        queue: state.queue,
+        sets: state.sets
       }),
       nextSequence: () => ++sequence,
       random: () => 0.5
@@ -79,5 +86,41 @@ test('who asks when nobody is there gets a presence all the same', async () => {
   expect(await announcer.current()).toBe(first)
   announcer.announceSoon()
   expect(decodePresence(await announcer.current(), NETWORK).sequence).toBe(8)
+  await announcer.stop()
+})
+
+test('who asks long after nobody was there gets what is so now', async () => {
+  const { node, announcer, clock, state } = await announcing()
+  await using _node = node
+  await announcer.start()
+  expect(decodePresence(await announcer.current(), NETWORK)).toMatchObject({ sequence: 7, queue: 0, time: clock.now() })
+  state.queue = 4
+  clock.advance(5_000)
+  await setImmediate()
+  expect(decodePresence(await announcer.current(), NETWORK)).toMatchObject({ sequence: 8, queue: 4, time: clock.now() })
+  await announcer.stop()
+})
+
+test('sets are told as far as they fit, the first ones first', async () => {
+  const { node, announcer, state } = await announcing()
+  await using _node = node
+  await announcer.start()
+  state.sets = Array.from({ length: 40 }, (_, i) => ({
+    author: `SHA256:${'A'.repeat(43)}`,
+    pinset: `${'p'.repeat(61)}${i + 10}`,
+    count: Number.MAX_SAFE_INTEGER,
+    root: new Uint8Array(32),
+    newest: Number.MAX_SAFE_INTEGER
+  }))
+  announcer.announceSoon()
+  const all = await announcer.current()
+  expect(all.bytes.byteLength).toBeLessThanOrEqual(MAX_PRESENCE_BYTES)
+  expect(decodePresence(all, NETWORK).sets).toEqual(state.sets.slice(0, 32))
+  state.addresses = 46
+  announcer.announceSoon()
+  const some = await announcer.current()
+  expect(some.bytes.byteLength).toBeLessThanOrEqual(MAX_PRESENCE_BYTES)
+  expect(decodePresence(some, NETWORK).addresses).toHaveLength(16)
+  expect(decodePresence(some, NETWORK).sets).toEqual(state.sets.slice(0, 16))
   await announcer.stop()
 })

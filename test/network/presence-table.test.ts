@@ -3,7 +3,7 @@ import fc from 'fast-check'
 import { beforeAll, describe, expect, test } from 'vitest'
 import { createPresenceTable } from '../../src/network/presence-table.ts'
 import { sealEnvelope, type Envelope, type Verified } from '../../src/protocol/envelope.ts'
-import { MAX_PRESENCE_BYTES } from '../../src/protocol/limits.ts'
+import { MAX_PRESENCE_AGE_MS, MAX_PRESENCE_BYTES } from '../../src/protocol/limits.ts'
 import { nodeIdOf } from '../../src/protocol/ssh-key.ts'
 import type { Signer } from '../../src/protocol/signature.ts'
 import { createTestClock, NETWORK } from './helpers.ts'
@@ -93,6 +93,96 @@ describe('the table', () => {
     expect(table.all().map(({ online }) => online)).toEqual([false, false])
     off()
     clock.advance(10_000)
+  })
+
+  test('what another heard earlier takes its place in the order, and goes offline in its time', () => {
+    const clock = createTestClock()
+    const table = createPresenceTable({ network: NETWORK, intervalMs: 1_000 }, { clock })
+    const told: string[] = []
+    const name = (id: string): string => 'abcdefgh'[signers.findIndex((_, i) => node(i) === id)] as string
+    table.onChange((id) => told.push(`${name(id)} ${table.get(id)?.online}`))
+    table.offer(envelope(0, 1))
+    table.offer(envelope(1, 1), { age: 2_000 })
+    table.offer(envelope(2, 1), { age: 240_000 })
+    expect(told).toEqual(['a true', 'b true', 'c false'])
+    expect(table.all().map(({ presence, heardAt }) => [name(presence.node), heardAt])).toEqual([
+      ['c', 760_000],
+      ['b', 998_000],
+      ['a', 1_000_000]
+    ])
+    clock.advance(999)
+    expect(told).toHaveLength(3)
+    clock.advance(1)
+    expect(told.slice(3)).toEqual(['b false'])
+    clock.advance(10_000)
+    expect(told.slice(4)).toEqual(['a false'])
+    table.offer(envelope(1, 2), { age: 500 })
+    expect(told.slice(5)).toEqual(['b true'])
+    clock.advance(2_500)
+    expect(told.slice(6)).toEqual(['b false'])
+  })
+
+  test('a node never counts as heard earlier than before, nor later than now, and no age is beyond the bounds', () => {
+    const clock = createTestClock(MAX_PRESENCE_AGE_MS + 1_000)
+    const table = createPresenceTable({ network: NETWORK }, { clock })
+    const heardAt = (): number => (table.get(node(0))?.heardAt ?? NaN) - MAX_PRESENCE_AGE_MS
+    table.offer(envelope(0, 1), { age: Number.MAX_SAFE_INTEGER })
+    expect(heardAt() + MAX_PRESENCE_AGE_MS).toBe(1_000)
+    table.offer(envelope(0, 2), { age: 300 })
+    expect(heardAt()).toBe(700)
+    table.offer(envelope(0, 3), { age: 900 })
+    expect(table.get(node(0))?.presence.sequence).toBe(3)
+    expect(heardAt()).toBe(700)
+    expect(table.offer(envelope(0, 3), { age: 0 })).toBe(false)
+    expect(heardAt()).toBe(700)
+    table.offer(envelope(0, 4), { age: -50 })
+    expect(heardAt()).toBe(1_000)
+    // Our clock was ahead, and is put right.
+    clock.advance(-600)
+    table.offer(envelope(0, 5))
+    expect(heardAt()).toBe(400)
+  })
+
+  test('full, it takes no stranger that was silent for longer than all it has', () => {
+    const table = createPresenceTable({ network: NETWORK, capacity: 2, isKnown: (id) => id === node(3) }, { clock: createTestClock() })
+    for (const i of [0, 1]) table.offer(envelope(i, 1), { age: 100 })
+    expect(table.offer(envelope(2, 1), { age: 101 })).toBe(false)
+    expect(table.offer(envelope(2, 1), { age: 99 })).toBe(true)
+    expect(table.offer(envelope(3, 1), { age: 500 })).toBe(true)
+    expect(table.all().map(({ presence }) => presence.node)).toEqual([node(3), node(2)])
+  })
+
+  test('whatever comes in whatever order: ordered by hearing, each told of once when it falls silent, none too late', () => {
+    const step = fc.oneof(
+      fc.record({ i: fc.integer({ min: 0, max: 7 }), s: fc.integer({ min: 1, max: 5 }), age: fc.nat({ max: 6_000 }) }),
+      fc.record({ advance: fc.nat({ max: 2_000 }) })
+    )
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        const clock = createTestClock()
+        const table = createPresenceTable({ network: NETWORK, intervalMs: 1_000 }, { clock })
+        const online = new Map<string, boolean>()
+        let advancing = false
+        table.onChange((id) => {
+          const entry = table.get(id)
+          if (advancing) expect([online.get(id), clock.now()]).toEqual([true, (entry?.heardAt ?? NaN) + 3_000])
+          online.set(id, entry?.online === true)
+        })
+        const heard = new Map<string, number>()
+        for (const each of steps) {
+          advancing = 'advance' in each
+          if ('advance' in each) clock.advance(each.advance)
+          else table.offer(envelope(each.i, each.s), { age: each.age })
+          const all = table.all()
+          expect(all.map(({ heardAt }) => heardAt)).toEqual(all.map(({ heardAt }) => heardAt).toSorted((a, b) => a - b))
+          for (const { presence, heardAt, online: isOnline } of all) {
+            expect(online.get(presence.node)).toBe(isOnline)
+            expect(heardAt).toBeGreaterThanOrEqual(heard.get(presence.node) ?? 0)
+            heard.set(presence.node, heardAt)
+          }
+        }
+      })
+    )
   })
 
   test('lists neither itself nor another network, nor what is too large', async () => {

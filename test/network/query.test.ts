@@ -3,14 +3,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/network/clock.ts'
-import {
-  createQueryServer,
-  query,
-  QUERY_PROTOCOL,
-  type QueryHandler,
-  type QueryServer,
-  type QueryServerOptions
-} from '../../src/network/query.ts'
+import { createQueryServer, query, QUERY_PROTOCOL, type QueryHandler, type QueryServerOptions } from '../../src/network/query.ts'
+import type { StreamServer } from '../../src/network/streams.ts'
 import { InvalidMessageError } from '../../src/protocol/errors.ts'
 import { encodeQueryPage, encodeQueryRequest, type QueryPage, type StatusRow } from '../../src/protocol/query.ts'
 import { bytesOf, NETWORK, startPeer, until, within, type Peer } from './helpers.ts'
@@ -25,7 +19,7 @@ async function serve(
   handler: QueryHandler,
   options: Partial<QueryServerOptions> = {},
   isKnown: (peer: string) => boolean = () => true
-): Promise<QueryServer & AsyncDisposable> {
+): Promise<StreamServer & AsyncDisposable> {
   const server = createQueryServer({ network: NETWORK, ...options }, { host: node.host, handler, clock: systemClock, isKnown })
   await server.start()
   return Object.assign(server, { [Symbol.asyncDispose]: () => server.stop() })

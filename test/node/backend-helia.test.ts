@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createHeliaBackend, type HeliaBackend } from '../../src/node/backend/helia.ts'
 import { describePinBackend, type PinBackendHarness } from '../contract/pin-backend.ts'
+import { blockFile } from '../support/block-file.ts'
 import { createShiftedClock } from '../support/clock.ts'
 import { makeHost } from '../support/libp2p.ts'
 import { makePinPeer, type PinPeer } from '../support/pin-peer.ts'
@@ -40,6 +41,7 @@ async function makeHarness(): Promise<PinBackendHarness> {
       await backend.content.sweep()
     },
     hasBlock: (cid) => backend.content.blockstore.has(cid),
+    blockFile: (cid) => blockFile(join(dir, 'blocks'), cid),
     async stop() {
       await backend.stop()
       await libp2p.stop()

@@ -33,6 +33,7 @@ async function makeHarness(start: () => Promise<KuboUnderTest>): Promise<PinBack
     },
     free: () => kubo.free(),
     hasBlock: (cid) => kubo.hasBlock(cid),
+    blockFile: (cid) => kubo.blockFile(cid),
     foreignPin: async (cid) => void (await operator.pin.add(cid)),
     async pinned(cid) {
       for await (const pin of operator.pin.ls({ type: 'recursive' })) if (pin.cid.equals(cid)) return true

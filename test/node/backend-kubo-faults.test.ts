@@ -33,11 +33,12 @@ async function backendFor(server: Server): Promise<PinBackend> {
   return backend
 }
 
-/** A daemon of the right version that holds nothing, but for what `answer` does to the command named. */
-function kuboBut(command: string, answer: RequestListener): Promise<PinBackend> {
+/** A daemon of the right version that holds nothing, but for what `answer` does to the command named; `onDial` hears of dials. */
+function kuboBut(command: string, answer: RequestListener, onDial = (): unknown => undefined): Promise<PinBackend> {
   return backendFor(
     createServer((request, response) => {
       const path = request.url?.split('?')[0]
+      if (path === '/api/v0/swarm/connect') onDial()
       if (path === `/api/v0/${command}`) return answer(request, response)
       if (path === '/api/v0/version') return void response.end('{"Version":"0.40.1"}')
       if (path === '/api/v0/repo/stat') return void response.end('{}')
@@ -55,7 +56,7 @@ describe('what else may answer on the port', () => {
       createServer((_, response) => void response.setHeader('content-type', 'text/html').end('<!doctype html>\n<h1>Hi'))
     )
     await expect(backend.pin(cid, plain)).rejects.toMatchObject({ code: 'failed', message: said('not a Kubo RPC') })
-    expect(await backend.health()).toEqual({ ok: false, reason: said('not a Kubo RPC') })
+    expect(await backend.health()).toEqual({ ok: false, reason: said('not a Kubo RPC'), answers: true })
     expect(await backend.peer()).toBeUndefined()
   })
 
@@ -85,7 +86,7 @@ describe('what else may answer on the port', () => {
   test('a Kubo that does not tell the names of single pins', async () => {
     const backend = await kuboBut('version', (_, response) => void response.end('{"Version":"0.37.0"}'))
     await expect(backend.pin(cid, plain)).rejects.toMatchObject({ code: 'failed', message: said('0.38') })
-    expect(await backend.health()).toEqual({ ok: false, reason: said('0.37.0') })
+    expect(await backend.health()).toEqual({ ok: false, reason: said('0.37.0'), answers: true })
   })
 
   test.for(['null', '42', '{"Version":7}', '{"Version":"main"}'])('a version that is none: %s', async (text) => {
@@ -154,6 +155,28 @@ describe('a pin/add', () => {
     const backend = await kuboBut('pin/add', (_, response) => void response.write('{}\n'))
     await expect(backend.pin(cid, plain)).rejects.toMatchObject({ code: 'unavailable', message: said('in 1 s') })
   })
+})
+
+test('a daemon that went away is told again where content is', async () => {
+  let dials = 0
+  let isAway = false
+  const backend = await kuboBut(
+    'pin/add',
+    (_, response) => {
+      if (isAway) response.socket?.destroy()
+      else response.end(`{"Pins":["${CID_TEXT}"]}`)
+    },
+    () => dials++
+  )
+  const options = { ...plain, origins: ['/ip4/203.0.113.1/tcp/4001/p2p/12D3KooWN1DuSYvgQmvL3XSKNzFx6KQu9iNZk2ZU5Q8zzTXdKwpk'] }
+  await backend.pin(cid, options)
+  await backend.pin(cid, options)
+  expect(dials).toBe(1)
+  isAway = true
+  await expect(backend.pin(cid, options)).rejects.toMatchObject({ code: 'unavailable' })
+  isAway = false
+  await backend.pin(cid, options)
+  expect(dials).toBe(2)
 })
 
 describe('a flood', () => {

@@ -1,4 +1,10 @@
 /** The subset of Kubo's RPC that pinsub relies on: held against a real daemon, and our server against the same expectations. */
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { rm, writeFile } from 'node:fs/promises'
+import http from 'node:http'
+import * as dagPb from '@ipld/dag-pb'
+import { CID } from 'multiformats/cid'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { KUBOS } from '../support/kubo-under-test.ts'
 import type { KuboUnderTest } from '../support/kubo-under-test.ts'
@@ -109,6 +115,50 @@ describe.for(KUBOS)('the RPC of $kubo', ({ start, skipped }) => {
     expect(await rpc(kubo, 'nosuch')).toEqual(plain(404, '404 page not found'))
     expect(await rpc(kubo, 'version', { method: 'GET' })).toEqual(plain(405, '405 - Method Not Allowed'))
   })
+
+  test.skipIf(skipped)(
+    'exports what is whole, and says what is gone or damaged in a trailer; `dag/stat` sees only what is gone',
+    async () => {
+      const low = await putBlock(kubo, 'exported')
+      const bytes = dagPb.encode({ Data: new Uint8Array(1), Links: [{ Hash: CID.parse(low), Name: '', Tsize: 8 }] })
+      const body = new FormData()
+      body.append('data', new Blob([bytes]))
+      const root = (JSON.parse((await rpc(kubo, 'block/put?cid-codec=dag-pb', { body })).text) as { Key: string }).Key
+      // fetch does not show trailers.
+      const exported = async (): Promise<{ type: string | undefined; digest: string; error: string | undefined }> => {
+        const request = http.request(`${kubo.apiUrl}/api/v0/dag/export?arg=${root}&offline=true`, { method: 'POST' }).end()
+        const [response] = (await once(request, 'response')) as [http.IncomingMessage]
+        const car = Buffer.concat(await Array.fromAsync(response as AsyncIterable<Buffer>))
+        const digest = createHash('sha256').update(car).digest('hex')
+        return { type: response.headers['content-type'], digest, error: response.trailers['x-stream-error'] }
+      }
+      const stats = async (): Promise<unknown> => {
+        const { text } = await rpc(kubo, `dag/stat?arg=${root}&offline=true`)
+        return text.split('\n').map((line) => (JSON.parse(line) as { DagStats: unknown }).DagStats)
+      }
+      expect(await exported()).toEqual({
+        type: 'application/vnd.ipld.car',
+        digest: '24119676f678d4ca06893f18c469c7d98e7d01de2c2b164f351b38610a82a21c',
+        error: undefined
+      })
+      const sizes = [bytes.length, bytes.length + 8, bytes.length + 8]
+      const lines = sizes.map((Size, i) => [{ Cid: root, Size, NumBlocks: Math.min(i + 1, 2) }])
+      expect(await stats()).toEqual(lines)
+
+      const file = kubo.blockFile(CID.parse(low))
+      await writeFile(file, 'EXPORTED')
+      expect((await exported()).error).toContain('hash mismatch!')
+      expect(await stats()).toEqual(lines)
+      await rm(file)
+      expect((await exported()).error).toContain(`block was not found locally (offline): ipld: could not find ${low}`)
+      const gone = await rpc(kubo, `dag/stat?arg=${root}&offline=true&progress=false`)
+      expect(gone.status).toBe(500)
+      expect(gone.text).toContain(`ipld: could not find ${low}`)
+      await rm(kubo.blockFile(CID.parse(root)))
+      const none = await rpc(kubo, `dag/export?arg=${root}&offline=true`)
+      expect(none).toEqual(failed(`block was not found locally (offline): ipld: could not find ${root}`))
+    }
+  )
 
   test.skipIf(skipped)('tells its id and its size', async () => {
     expect(JSON.parse((await rpc(kubo, 'id')).text)).toMatchObject({ ID: kubo.peer, Addresses: kubo.addresses })

@@ -1,3 +1,4 @@
+import { rm } from 'node:fs/promises'
 import * as dagPb from '@ipld/dag-pb'
 import { create } from 'kubo-rpc-client'
 import type { KuboRPCClient } from 'kubo-rpc-client'
@@ -127,6 +128,20 @@ describe.for(KUBOS)('the Kubo backend on $kubo', ({ start, skipped }) => {
     expect(await backend.stat(v0, plain)).toEqual({ foreign: true })
     await operator.pin.rm(v0)
   })
+
+  test("a block that is gone from the operator's pin is fetched once a check has seen it, and the pin stays theirs", async () => {
+    await using other = await start()
+    const low = Buffer.from(`low ${++made}`)
+    const [leaf] = await Promise.all([operator, operatorOf(other)].map((at) => at.block.put(low, { format: 'raw', pin: false })))
+    const links = [{ Hash: leaf as CID, Name: '', Tsize: low.length }]
+    const root = await operator.block.put(dagPb.encode({ Data: Buffer.from('root'), Links: links }), { format: 'dag-pb', pin: false })
+    await operator.pin.add(root)
+    await rm(kubo.blockFile(leaf as CID))
+    expect(await backend.check(root, plain)).toBe('missing')
+    expect(await backend.pin(root, { signal, origins: other.addresses })).toEqual({ foreign: true })
+    expect(await backend.check(root, plain)).toBe('held')
+    expect(await nameOf(operator, root)).toBe('')
+  }, 30_000)
 
   describe('a daemon that goes away', () => {
     test('fails a pin with "unavailable", and is used again when it is back', async () => {
@@ -284,5 +299,13 @@ describe.for(KUBOS)('the Kubo backend on $kubo', ({ start, skipped }) => {
     expect(await pinsOnly.health()).toEqual({ ok: true, version: expect.any(String) as string })
     expect(await pinsOnly.stat(NOWHERE, plain)).toBeUndefined()
     expect(await pinsOnly.peer()).toBeUndefined()
+
+    const client = create({ url: locked.apiUrl, headers: { authorization: `Basic ${btoa('u:p')}` } })
+    const cid = await content(client)
+    await pinsOnly.pin(cid, plain)
+    // It may not look, so the word of the daemon counts for a pin, and a check says that it cannot.
+    expect(await pinsOnly.pin(cid, plain)).toEqual({ foreign: false })
+    await expect(pinsOnly.check(cid, plain)).rejects.toMatchObject(refused)
+    expect(await full.check(cid, plain)).toBe('held')
   })
 })

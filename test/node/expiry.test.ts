@@ -19,7 +19,7 @@ test('lets pins go when their time is up, also those whose time came while the a
   const early = await say('early', now + 1_000)
   core.clock.advance(2_000)
   const log = { debug() {}, info() {}, warn() {} }
-  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, onChanges() {} })
+  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, mayExpire: () => true, onChanges() {} })
   expiry.start()
   expect(core.store.job(early)?.action).toBe('unpin')
 
@@ -42,7 +42,7 @@ test('an expiry that cannot be written is looked at again', async () => {
   core.done(cidOf('x').toString())
   const warnings: string[] = []
   const log = { debug() {}, info() {}, warn: (message: string) => void warnings.push(message) }
-  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, onChanges() {} })
+  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, mayExpire: () => true, onChanges() {} })
   expiry.start()
   const { transaction } = core.store
   Object.assign(core.store, {
@@ -57,4 +57,33 @@ test('an expiry that cannot be written is looked at again', async () => {
   core.clock.advance(60_000)
   expect(core.store.job(cidOf('x').toString())?.action).toBe('unpin')
   expiry.stop()
+})
+
+test('while the clock is not believed nothing expires, and what is due then expires once it is', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice)])
+  const cid = cidOf('x')
+  const expires = core.clock.now() + 1_000
+  const { bytes } = await command(alice, { operations: [{ op: 'pin', cid, expires }], time: { ms: core.clock.now(), counter: 0 } })
+  core.hear(bytes)
+  core.done(cid.toString())
+  let isRight = false
+  let looks = 0
+  const mayExpire = (): boolean => {
+    looks++
+    return isRight
+  }
+  const log = { debug() {}, info() {}, warn() {} }
+  const expiry = createExpiry({ store: core.store, settler: core.settler, clock: core.clock, log, mayExpire, onChanges() {} })
+  expiry.start()
+  core.clock.advance(86_400_000)
+  expect(core.store.job(cid.toString())).toBeUndefined()
+  // It looks now and then, not without end.
+  expect(looks).toBeLessThan(30)
+  isRight = true
+  expiry.changed()
+  core.clock.advance(0)
+  expect(core.store.job(cid.toString())?.action).toBe('unpin')
+  expiry.stop()
+  expect(core.clock.pending()).toBe(0)
 })

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { MAX_AHEAD_MS, REPEAT_ACK_MS } from '../../src/protocol/limits.ts'
+import { noChanges } from '../../src/node/settle.ts'
 import { author, cidOf, command, grantOf } from '../support/author.ts'
 import { createAgentCore } from '../support/agent-core.ts'
 
@@ -99,7 +100,7 @@ test('a command that is heard again is acknowledged again, but rarely', async ()
   expect(core.changes).toEqual([])
   core.clock.advance(REPEAT_ACK_MS)
   core.hear(bytes)
-  expect(core.changes).toEqual([{ commands: new Set([seq]), cids: new Set() }])
+  expect(core.changes).toEqual([{ ...noChanges(), commands: new Set([seq]) }])
 })
 
 test('a failed pin that is asked for again is tried at once', async () => {
@@ -109,7 +110,7 @@ test('a failed pin that is asked for again is tried at once', async () => {
   core.hear(bytes)
   const job = core.store.job(x.toString())
   core.store.retryJob(job?.id ?? 0, 3, 'timeout', core.clock.now() + 3_600_000)
-  core.store.transaction(() => core.settler.settle(x.toString(), core.clock.now(), { commands: new Set(), cids: new Set() }))
+  core.store.transaction(() => core.settler.settle(x.toString(), core.clock.now(), noChanges()))
   core.clock.advance(REPEAT_ACK_MS)
   core.hear(bytes)
   expect(core.store.job(x.toString())?.nextAt).toBe(core.clock.now())

@@ -5,11 +5,13 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { expect, test, vi } from 'vitest'
 import { createHeliaBackend } from '../../src/node/backend/helia.ts'
+import { createBackendWatch, type BackendWatch } from '../../src/node/backend-watch.ts'
 import { createPinQueue, type PinQueue } from '../../src/node/pin-queue.ts'
-import { BackendError } from '../../src/node/ports.ts'
+import { BackendError, type BackendHealth } from '../../src/node/ports.ts'
 import { systemClock } from '../../src/network/clock.ts'
 import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
 import { author, cidOf, command, grantOf } from '../support/author.ts'
+import { keepLog, type KeptLog } from '../support/log.ts'
 import { makeHost } from '../support/libp2p.ts'
 import { makePinPeer } from '../support/pin-peer.ts'
 import { steer, type SteeredBackend } from '../support/steered-backend.ts'
@@ -21,17 +23,31 @@ interface Bench extends AsyncDisposable {
   readonly core: AgentCore
   readonly backend: SteeredBackend
   readonly queue: PinQueue
+  readonly watch: BackendWatch
+  readonly log: KeptLog
   /** Puts a block on a peer that the backend is linked to. */
   give(text: string): Promise<CID>
   ask(op: 'pin' | 'unpin', ...cids: CID[]): Promise<void>
+  /** What is acknowledged of each. */
+  status(cids: readonly CID[]): string[]
   /** Moves the clock on until `condition` holds: timers are the clock's, the backend's work is real. */
   until(condition: () => boolean, stepMs?: number): Promise<void>
 }
 
-async function createBench(options: { concurrency?: number; random?: () => number } = {}): Promise<Bench> {
+interface BenchOptions {
+  readonly concurrency?: number
+  readonly random?: () => number
+  /** Bytes that the backend has for blocks. */
+  readonly capacity?: number
+  /** The first wait after a failure, and the longest. */
+  readonly retryMs?: number
+}
+
+async function createBench(options: BenchOptions = {}): Promise<Bench> {
   const dir = await mkdtemp(join(tmpdir(), 'pinsub-queue-'))
   const libp2p = await makeHost({ listen: false })
-  const real = createHeliaBackend({ dir }, { libp2p, clock: systemClock })
+  const { capacity, random = () => 0, retryMs = 1_000 } = options
+  const real = createHeliaBackend({ dir, ...(capacity === undefined ? {} : { capacity }) }, { libp2p, clock: systemClock })
   await real.start()
   const peer = await makePinPeer()
   await libp2p.dial(multiaddr(peer.origin))
@@ -39,16 +55,21 @@ async function createBench(options: { concurrency?: number; random?: () => numbe
   const core = createAgentCore()
   await core.authorise([grantOf(alice)])
   const { store, settler, clock } = core
-  const log = { debug() {}, info() {}, warn() {} }
+  const log = keepLog()
+  // The clock is moved faster than the disk answers.
+  const watch = createBackendWatch({ answerMs: Infinity }, { backend, clock, log, random })
   const queue = createPinQueue(
-    { stallMs: 10_000, retryMs: 1_000, retryMaxMs: 4_000 },
-    { store, settler, backend, clock, log, random: options.random ?? (() => 0), onChanges() {}, onProgress() {} }
+    { stallMs: 10_000, retryMs, retryMaxMs: 4 * retryMs },
+    { store, settler, backend, watch, clock, log, random, onChanges() {}, onProgress() {} }
   )
+  watch.start()
   queue.start()
   return {
     core,
     backend,
     queue,
+    watch,
+    log,
     async give(text) {
       const cid = cidOf(text)
       await peer.provide([{ cid, bytes: new TextEncoder().encode(text) }])
@@ -62,6 +83,7 @@ async function createBench(options: { concurrency?: number; random?: () => numbe
       expect(core.hear(bytes)).toBe('accept')
       queue.changed(cids.map(String))
     },
+    status: (cids) => cids.flatMap((cid) => settler.view(String(cid), clock.now()).map(({ state }) => state.status)),
     async until(condition, stepMs = 0) {
       await vi.waitFor(
         () => {
@@ -73,6 +95,7 @@ async function createBench(options: { concurrency?: number; random?: () => numbe
     },
     async [Symbol.asyncDispose]() {
       await queue.stop()
+      watch.stop()
       await backend.stop()
       await libp2p.stop()
       await peer.stop()
@@ -163,18 +186,183 @@ test('a pin asked for twice is done once', async () => {
   expect(bench.backend.calls).toEqual([`pin ${cid}`])
 })
 
+const AWAY = new BackendError('unavailable', 'connection refused')
+
 test('while the daemon is down jobs wait, none is marked failed, and all are done when it is back', async () => {
+  await using bench = await createBench({ retryMs: 1_000_000 })
+  const cids = await Promise.all(['a', 'b', 'c'].map((text) => bench.give(text)))
+  bench.backend.failWith(AWAY)
+  await bench.ask('pin', ...cids)
+  await bench.until(() => bench.watch.state().down !== undefined)
+  await bench.until(() => cids.every((cid) => bench.core.store.job(String(cid))?.attempt === 1))
+  bench.backend.calls.length = 0
+  const late = await bench.give('late')
+  await bench.ask('pin', late)
+  for (let i = 0; i < 60; i++) await bench.until(() => bench.watch.state().down !== undefined, 1_000)
+  expect(bench.backend.calls).toEqual([])
+  expect(bench.status([...cids, late])).toEqual(['queued', 'queued', 'queued', 'queued'])
+  bench.backend.failWith()
+  await bench.until(() => bench.watch.state().down === undefined, 250)
+  // What had tried is due with what had not: its own wait is not over.
+  await bench.until(() => bench.core.store.pinCount() === 4)
+  expect(bench.log.take('warn')).toEqual([expect.stringContaining('is down, its jobs wait: connection refused')])
+})
+
+test('when a daemon that hung goes on, what runs is told again where its content is', async () => {
+  await using bench = await createBench()
+  const [running, done] = [cidOf('runs'), await bench.give('done')]
+  const origins = (n: number) => [multiaddr(`/ip4/203.0.113.${n}/tcp/4001`).bytes]
+  const { clock } = bench.core
+  for (const [cid, n] of [
+    [done, 1],
+    [running, 2]
+  ] as const) {
+    const operations = [{ op: 'pin', cid, origins: origins(n) }] as const
+    const { bytes } = await command(alice, { operations, time: { ms: clock.now() + counter++, counter: 0 } })
+    expect(bench.core.hear(bytes)).toBe('accept')
+    bench.queue.changed([String(cid)])
+    if (cid === done) await bench.until(() => bench.core.store.pinCount() === 1)
+  }
+  await bench.until(() => bench.backend.running.now === 1)
+  bench.backend.feign({ ok: false, reason: 'no answer in 2 s' })
+  await bench.until(() => bench.watch.state().down !== undefined, 250)
+  expect(bench.backend.reached).toEqual([])
+  bench.backend.feign()
+  await bench.until(() => bench.watch.state().down === undefined, 250)
+  expect(bench.backend.reached).toEqual(['/ip4/203.0.113.2/tcp/4001'])
+})
+
+test('a job that finds the daemon away while it is there waits ever longer, alone', async () => {
+  await using bench = await createBench()
+  const [odd, fine] = await Promise.all([bench.give('odd'), bench.give('fine')])
+  bench.backend.failWith(AWAY, `pin ${odd}`)
+  await bench.ask('pin', odd, fine)
+  await bench.until(() => bench.core.store.pinCount() === 1)
+  await bench.until(() => bench.core.store.job(String(odd))?.attempt === 3, 100)
+  expect(bench.backend.calls.filter((call) => call === `pin ${odd}`)).toHaveLength(3)
+  expect(bench.core.store.job(String(odd))?.nextAt).toBeGreaterThan(bench.core.clock.now() + 3_000)
+  expect(bench.status([odd])).toEqual(['queued'])
+  expect(bench.log.take('warn')).toEqual([])
+})
+
+test('what comes while it is asked whether it is there waits for the answer', async () => {
+  await using bench = await createBench()
+  const [odd, fine] = await Promise.all([bench.give('odd'), bench.give('fine')])
+  const { promise, resolve } = Promise.withResolvers<BackendHealth>()
+  await bench.watch.health()
+  bench.backend.failWith(AWAY, `pin ${odd}`)
+  bench.backend.feign(promise)
+  await bench.ask('pin', odd)
+  await bench.until(() => bench.core.store.job(String(odd))?.attempt === 1)
+  await bench.ask('pin', fine)
+  expect(bench.backend.calls).toEqual([`pin ${odd}`])
+  resolve({ ok: true, version: 'x' })
+  await bench.until(() => bench.core.store.pinCount() === 1)
+})
+
+test('what waited for the daemon when the agent ended is tried when it starts', async () => {
+  await using bench = await createBench({ retryMs: 1_000_000 })
+  const cid = await bench.give('x')
+  bench.backend.failWith(AWAY)
+  await bench.ask('pin', cid)
+  await bench.until(() => bench.core.store.job(String(cid))?.attempt === 1)
+  await bench.queue.stop()
+  bench.backend.failWith()
+  await bench.until(() => bench.watch.state().down === undefined, 250)
+  expect(bench.core.store.pinCount()).toBe(0)
+  bench.queue.start()
+  await bench.until(() => bench.core.store.pinCount() === 1)
+})
+
+test('what stalls while the daemon hangs waits for it, and has not failed', async () => {
+  await using bench = await createBench()
+  const cid = await bench.give('x')
+  const open = bench.backend.hold()
+  await bench.ask('pin', cid)
+  await bench.until(() => bench.backend.calls.length === 1)
+  // It hangs just before the patience with the content ends: only asking tells the one from the other.
+  bench.core.clock.advance(9_900)
+  await bench.watch.ask()
+  bench.backend.feign({ ok: false, reason: 'no answer in 2 s' })
+  bench.core.clock.advance(100)
+  await bench.until(() => bench.core.store.job(String(cid))?.attempt === 1)
+  expect(bench.core.store.job(String(cid))).toMatchObject({ code: 'unavailable' })
+  expect(bench.status([cid])).toEqual(['queued'])
+  open()
+  bench.backend.feign()
+  await bench.until(() => bench.core.store.pinCount() === 1, 250)
+})
+
+test('what does not fit waits; a smaller pin is done all the same, and an unpin makes room for it', async () => {
+  await using bench = await createBench({ capacity: 1_000 })
+  const [held, large, small] = await Promise.all([bench.give('h'.repeat(600)), bench.give('l'.repeat(600)), bench.give('s')])
+  await bench.ask('pin', held)
+  await bench.until(() => bench.core.store.pinCount() === 1)
+  await bench.ask('pin', large)
+  await bench.until(() => bench.watch.state().full)
+  await bench.until(() => bench.core.store.job(String(large))?.attempt === 4, 100)
+  expect(bench.status([large])).toEqual(['queued'])
+  await bench.ask('pin', small)
+  await bench.until(() => bench.core.store.pinCount() === 2)
+  expect(bench.watch.state().full).toBe(true)
+
+  const due = bench.core.store.job(String(large))?.nextAt ?? 0
+  await bench.ask('unpin', held)
+  await bench.until(() => bench.core.store.pin(String(large)) !== undefined, 50)
+  expect(bench.core.clock.now()).toBeLessThan(due)
+  await bench.until(() => !bench.watch.state().full)
+  expect(bench.log.take('warn')).toEqual([expect.stringMatching(/no space left, what is to be pinned waits.*600 bytes more do not fit/)])
+  expect(bench.log.take('info')).toEqual([expect.stringContaining('has room again')])
+})
+
+test('what waits for space is tried as soon as more is free', async () => {
+  await using bench = await createBench()
+  const cid = await bench.give('x')
+  bench.backend.failWith(new BackendError('no-space', 'no space left on device'))
+  bench.backend.feign({ ok: true, version: 'x', freeBytes: 0 })
+  await bench.ask('pin', cid)
+  await bench.until(() => bench.core.store.job(String(cid))?.attempt === 4, 100)
+  bench.backend.failWith()
+  const due = bench.core.store.job(String(cid))?.nextAt ?? 0
+  bench.backend.feign({ ok: true, version: 'x', freeBytes: 5_000_000 })
+  await bench.until(() => bench.core.store.pinCount() === 1, 50)
+  expect(bench.core.clock.now()).toBeLessThan(due)
+})
+
+test('one that found space after all is a reason to try the others', async () => {
   await using bench = await createBench()
   const cids = await Promise.all(['a', 'b', 'c'].map((text) => bench.give(text)))
-  bench.backend.failWith(new BackendError('unavailable', 'connection refused'))
+  bench.backend.failWith(new BackendError('no-space', 'no space left on device'))
+  bench.backend.feign({ ok: true, version: 'x', freeBytes: 0 })
+  await bench.ask('pin', cids[0] as CID)
+  await bench.until(() => bench.core.store.job(String(cids[0]))?.attempt === 3, 100)
   await bench.ask('pin', ...cids)
-  await bench.until(() => bench.queue.paused() !== undefined)
-  expect(bench.queue.paused()).toBe('connection refused')
-  bench.core.clock.advance(60_000)
-  for (const cid of cids) expect(bench.core.store.job(String(cid))).toMatchObject({ attempt: 0 })
+  await bench.until(() => cids.every((cid) => (bench.core.store.job(String(cid))?.attempt ?? 0) > 0))
   bench.backend.failWith()
-  await bench.until(() => bench.core.store.pinCount() === 3, 1_000)
-  expect(bench.queue.paused()).toBeUndefined()
+  const [first, , last] = cids.map((cid) => bench.core.store.job(String(cid))?.nextAt ?? 0).toSorted((a, b) => a - b)
+  expect(last).toBeGreaterThan((first ?? 0) + 1_500)
+  await bench.until(() => bench.core.store.pinCount() === 3, 50)
+  expect(bench.core.clock.now()).toBeLessThan(last ?? 0)
+})
+
+test('while there is no space, what makes some goes before all that needs it', async () => {
+  await using bench = await createBench({ concurrency: 1 })
+  const held = await bench.give('held')
+  await bench.ask('pin', held)
+  await bench.until(() => bench.core.store.pinCount() === 1)
+  bench.backend.failWith(new BackendError('no-space', 'no space left on device'))
+  const pins = await Promise.all(Array.from({ length: 5 }, (_, i) => bench.give(`pin ${i}`)))
+  await bench.ask('pin', pins[0] as CID)
+  await bench.until(() => bench.watch.state().full)
+  const open = bench.backend.hold()
+  await bench.ask('pin', ...pins.slice(1))
+  await bench.until(() => bench.backend.running.now === 1)
+  bench.backend.calls.length = 0
+  await bench.ask('unpin', held)
+  bench.backend.failWith()
+  open()
+  await bench.until(() => bench.core.store.pinCount() === 5, 250)
+  expect(bench.backend.calls[0]).toBe(`unpin ${held}`)
 })
 
 test('stopping gives running jobs up and keeps them', async () => {

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PinOperation, UnpinOperation, UpdateOperation } from '../../src/protocol/command.ts'
 import type { Signer } from '../../src/protocol/signature.ts'
+import { noChanges } from '../../src/node/settle.ts'
 import { openStandings } from '../../src/node/standings.ts'
 import { author, cidOf, command, grantOf } from '../support/author.ts'
 import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
@@ -42,6 +43,23 @@ test('a pin is queued, then pinned; an unpin lets it go', async () => {
   expect(core.states(gone)).toEqual([{ status: 'unpinned', heldBy: [] }])
   expect(core.store.pin(keyX)).toBeUndefined()
   expect(core.store.holds(keyX)).toEqual([])
+})
+
+test('what waits for the backend is queued however often it was tried; what cannot be had has failed', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice)])
+  const id = await say(core, alice, pin())
+  const failing = (code: 'unavailable' | 'no-space' | 'timeout') => {
+    core.store.transaction(() => {
+      core.store.retryJob(core.store.job(keyX)?.id as number, 3, code, 99)
+      core.settler.settle(keyX, core.clock.now(), noChanges())
+    })
+    return core.states(id)
+  }
+  expect(failing('timeout')).toEqual([{ status: 'failed', code: 'timeout', attempt: 3, next: 99 }])
+  expect(failing('no-space')).toEqual([{ status: 'queued' }])
+  expect(failing('timeout')).toMatchObject([{ status: 'failed' }])
+  expect(failing('unavailable')).toEqual([{ status: 'queued' }])
 })
 
 test('the rank decides, not the order of arrival', async () => {

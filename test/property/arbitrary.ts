@@ -8,6 +8,7 @@ import { cidsOf, type CommandInit } from '../../src/protocol/command.ts'
 import { MAX_ADDRESSES, MAX_COUNTER, MAX_HELD_BY, MAX_REPLICAS } from '../../src/protocol/limits.ts'
 import { compareHlc, type Hlc } from '../../src/protocol/order.ts'
 import type { Presence } from '../../src/protocol/presence.ts'
+import type { SetDigest } from '../../src/protocol/sync/digest.ts'
 import type { QueryPage } from '../../src/protocol/query.ts'
 
 /** Every run is the same: a failure that a colleague cannot repeat helps nobody. */
@@ -108,6 +109,22 @@ export const ack: fc.Arbitrary<Omit<Ack, 'node'>> = fc.record({
 
 const addresses = fc.array(text(60), { maxLength: MAX_ADDRESSES })
 
+const author = fc
+  .uint8Array({ minLength: 32, maxLength: 32 })
+  .map((bytes) => `SHA256:${Buffer.from(bytes).toString('base64').slice(0, 43)}`)
+
+const digest = fc.record(
+  {
+    author,
+    pinset: fc.option(label, { nil: undefined }),
+    count: uint(),
+    root: fc.uint8Array({ minLength: 32, maxLength: 32 }),
+    newest: uint(),
+    capped: fc.constant(true)
+  },
+  { requiredKeys: ['author', 'pinset', 'count', 'root', 'newest'] }
+) as fc.Arbitrary<SetDigest>
+
 /** What a node may say of itself. */
 export const presence: fc.Arbitrary<Omit<Presence, 'node'>> = fc.record(
   {
@@ -120,19 +137,17 @@ export const presence: fc.Arbitrary<Omit<Presence, 'node'>> = fc.record(
     queue: uint(),
     version: text(64),
     backend: fc.record(
-      { kind: fc.constantFrom('helia', 'kubo'), up: fc.boolean(), peer: text(60), addresses },
+      { kind: fc.constantFrom('helia', 'kubo'), up: fc.boolean(), full: fc.boolean(), peer: text(60), addresses },
       { requiredKeys: ['kind', 'up', 'addresses'] }
     ),
-    newest: hlc
+    newest: hlc,
+    sets: fc.array(digest, { maxLength: 32 }),
+    clockOff: fc.boolean()
   },
   { requiredKeys: ['sequence', 'time', 'addresses', 'tags', 'queue', 'version', 'backend'] }
 ) as fc.Arbitrary<Omit<Presence, 'node'>>
 
 const status = fc.constantFrom('accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused')
-const author = fc
-  .uint8Array({ minLength: 32, maxLength: 32 })
-  .map((bytes) => `SHA256:${Buffer.from(bytes).toString('base64').slice(0, 43)}`)
-
 /** Pages of answers. */
 export const page = fc.oneof(
   fc.record(

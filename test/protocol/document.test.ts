@@ -12,8 +12,9 @@ test.each(rows)('%s is %d', (name, value) => expect(values[name as string]).toBe
 
 test('every limit that the protocol reads or that the text names is in the table', () => {
   const room = new URL('../../src/protocol/', import.meta.url)
-  const sources = readdirSync(room).map((file) => readFileSync(new URL(file, room), 'utf8'))
-  const read = sources.flatMap((source) => /import \{([^}]*)\} from '\.\/limits\.ts'/.exec(source)?.[1]?.split(',') ?? [])
+  const files = readdirSync(room, { recursive: true, encoding: 'utf8' }).filter((file) => file.endsWith('.ts'))
+  const sources = files.map((file) => readFileSync(new URL(file, room), 'utf8'))
+  const read = sources.flatMap((source) => /import \{([^}]*)\} from '\.\.?\/limits\.ts'/.exec(source)?.[1]?.split(',') ?? [])
   const named = [...text.matchAll(/\b(?:MAX|ACK|REPEAT)_[A-Z_]+/g)].map(([name]) => name)
   const wanted = [...read.map((name) => name.trim()), ...named].filter((name) => name !== '')
   expect(wanted.length).toBeGreaterThan(20)

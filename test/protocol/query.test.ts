@@ -34,7 +34,7 @@ const request: fc.Arbitrary<QueryRequest> = fc.oneof(
     .tuple(network, optional({ signer: fc.uint8Array({ minLength: KEY_BLOB_BYTES, maxLength: KEY_BLOB_BYTES }) }))
     .map(([n, rest]) => ({ want: 'hello' as const, network: n, ...rest })),
   fc
-    .tuple(network, optional({ cids: fc.array(cid.map(cidKey), { maxLength: 5 }), pinset }))
+    .tuple(network, optional({ cids: fc.array(cid.map(cidKey), { maxLength: 5 }), pinset, check: fc.constant(true as const) }))
     .map(([n, rest]) => ({ want: 'status' as const, network: n, ...rest })),
   fc.tuple(network, optional({ pinset })).map(([n, rest]) => ({ want: 'pins' as const, network: n, ...rest })),
   fc.tuple(network, fc.array(command, { maxLength: 5 })).map(([n, commands]) => ({ want: 'acks' as const, network: n, commands }))
@@ -44,7 +44,12 @@ const status = fc.constantFrom('accepted', 'queued', 'pinning', 'pinned', 'unpin
 const statusRow = fc
   .tuple(
     fc.record({ cid, pinset, status, at: fc.maxSafeNat() }),
-    optional({ bytes: fc.maxSafeNat(), code: fc.constantFrom('timeout', 'quota', 'unauthorised'), command })
+    optional({
+      bytes: fc.maxSafeNat(),
+      code: fc.constantFrom('timeout', 'quota', 'unauthorised'),
+      check: fc.constantFrom('held', 'missing', 'damaged', 'unknown'),
+      command
+    })
   )
   .map(([row, rest]) => ({ ...row, ...rest }))
 const author = fc
@@ -62,9 +67,10 @@ const page = fc.oneof(
         version: fc.string({ maxLength: 16 }),
         presences: fc.array(envelope, { maxLength: 4 })
       }),
-      optional({ authorised: fc.boolean(), closed: fc.string({ maxLength: 40 }) })
+      optional({ authorised: fc.boolean(), closed: fc.string({ maxLength: 40 }) }),
+      fc.option(fc.array(fc.maxSafeNat(), { minLength: 4, maxLength: 4 }))
     )
-    .map(([first, rest]) => ({ ...first, ...rest })),
+    .map(([first, rest, ages]) => ({ ...first, ...rest, ...(ages === null ? {} : { ages: ages.slice(0, first.presences.length) }) })),
   fc.record({ page: fc.constant('status'), rows: fc.array(statusRow, { maxLength: 5 }) }),
   fc.record({ page: fc.constant('pins'), rows: fc.array(pinRow, { maxLength: 5 }) }),
   fc.record({ page: fc.constant('acks'), acks: fc.array(envelope, { maxLength: 4 }) }),
@@ -144,6 +150,8 @@ describe('broken ones', () => {
     ['a bad author', { page: 'pins', rows: [{ cid: V1, pinset: 'p', author: 'me', status: 'pinned', at: 1 }] }],
     ['an unknown kind', { page: 'poem' }],
     ['an unknown error', { page: 'error', error: 'sad' }],
+    ['fewer ages than presences', { page: 'hello', network: 'n', version: '1', presences: [new Uint8Array(1)], ages: [] }],
+    ['a negative age', { page: 'hello', network: 'n', version: '1', presences: [new Uint8Array(1)], ages: [-1] }],
     ['authorised as text', { page: 'hello', network: 'n', version: '1', authorised: 'yes', presences: [] }]
   ])('a page with %s', (_name, value) => expect(() => decodeQueryPage(wire.encode(value))).toThrow(InvalidMessageError))
 

@@ -13,6 +13,7 @@ import { decodePresence } from '../../src/protocol/presence.ts'
 import { decodeQueryPage, decodeQueryRequest, decodeRefusal } from '../../src/protocol/query.ts'
 import { createSeedSigner, signedBytes, toSshsig, verifySignature, type Namespace } from '../../src/protocol/signature.ts'
 import { authorOf, blobOfNodeId, formatPublicKey, nodeIdOf, parseKeyBase64 } from '../../src/protocol/ssh-key.ts'
+import { decodeSyncAnswer, decodeSyncAsk } from '../../src/protocol/sync/messages.ts'
 import { decide, type Register, type Standing } from '../../src/protocol/wish.ts'
 import { hex } from '../vectors/source/make.ts'
 import { plain } from '../vectors/source/plain.ts'
@@ -76,6 +77,15 @@ describe('broken envelopes', () => {
 describe('queries', () => {
   const readers = { request: decodeQueryRequest, page: decodeQueryPage, refusal: decodeRefusal }
   test.each(read('queries.json'))('$name', ({ kind, bytes, value, code }) => {
+    const decode = (): unknown => readers[kind as keyof typeof readers](unhex(bytes))
+    if (code === undefined) expect(plain(decode())).toEqual(value)
+    else expect(faultOf(decode)).toBe(code)
+  })
+})
+
+describe('sync messages', () => {
+  const readers = { ask: decodeSyncAsk, answer: decodeSyncAnswer }
+  test.each(read('sync-messages.json'))('$name', ({ kind, bytes, value, code }) => {
     const decode = (): unknown => readers[kind as keyof typeof readers](unhex(bytes))
     if (code === undefined) expect(plain(decode())).toEqual(value)
     else expect(faultOf(decode)).toBe(code)

@@ -55,6 +55,17 @@ test('is hopeless when every node that was reached has refused, and not before',
   expect(tallies(two).map(({ hopeless }) => hopeless)).toEqual([true, false])
 })
 
+test('is hopeless, too, when those that did not refuse hold to a later command', () => {
+  const superseded: OperationState = { status: 'superseded', by: 'c2' }
+  const one = take(begun(), ack('n1', 1, superseded, pinned))
+  expect(tallies(one).map(({ hopeless, refused: isRefused }) => [hopeless, isRefused])).toEqual([
+    [true, false],
+    [false, false]
+  ])
+  expect(tallies(take(one, ack('n2', 1, refused, pinned)))[0]).toMatchObject({ hopeless: true, refused: true })
+  expect(tallies(take(one, ack('n2', 1, { status: 'queued' }, pinned)))[0]).toMatchObject({ hopeless: false })
+})
+
 test('a refusal over a stream never outweighs what a node signed', () => {
   const tracker = after(ack('n1', 1, pinned, pinned), { type: 'refusal', node: 'n1', command: 'c1', code: 'skew' })
   expect(tallies(tracker)[0]).toMatchObject({ replicas: 1, refused: false })

@@ -1,5 +1,8 @@
 /** The agent without network and backend: real store in memory, settler, standings and intake on a manual clock. */
 import { createIntake, type Intake } from '../../src/node/intake.ts'
+import { createAdmission, type Admission } from '../../src/node/admission.ts'
+import { createRecorder } from '../../src/node/record.ts'
+import { openCommandSets, type AuthorLimits, type CommandSets } from '../../src/node/sets.ts'
 import { createSettler, noChanges, type Changes, type Settler } from '../../src/node/settle.ts'
 import { openStandings, type Standings } from '../../src/node/standings.ts'
 import type { Store } from '../../src/node/store.ts'
@@ -17,6 +20,8 @@ export interface AgentCore extends Disposable {
   readonly settler: Settler
   readonly standings: Standings
   readonly intake: Intake
+  readonly admission: Admission
+  readonly sets: CommandSets
   readonly clock: ManualClock
   readonly refusals: { peer: string; command: CommandId; code: string }[]
   readonly answers: { id: CommandId; states: readonly OperationState[] }[]
@@ -31,11 +36,17 @@ export interface AgentCore extends Disposable {
 }
 
 /** Makes one; `log` keeps quiet. */
-export function createAgentCore(): AgentCore {
-  const store: Store = openNodeStore(':memory:')
+export function createAgentCore(options: { readonly file?: string; readonly limits?: AuthorLimits } = {}): AgentCore {
+  const store: Store = openNodeStore(options.file ?? ':memory:')
   const clock = createManualClock()
   const standings = openStandings(store)
   const settler = createSettler(store, (author) => standings.get(author))
+  const sets = openCommandSets(store, options.limits)
+  const record = createRecorder(store, settler)
+  const onChanges = (change: Changes): void => {
+    sets.apply(change.sets)
+    changes.push(change)
+  }
   const refusals: AgentCore['refusals'] = []
   const answers: AgentCore['answers'] = []
   const changes: Changes[] = []
@@ -44,20 +55,24 @@ export function createAgentCore(): AgentCore {
     { network: 'net' },
     {
       store,
-      settler,
+      record,
       standings,
+      sets,
       clock,
       log,
       refuse: (peer, refusal) => refusals.push({ peer, ...refusal }),
       answer: (id, states) => answers.push({ id, states }),
-      onChanges: (change) => changes.push(change)
+      onChanges
     }
   )
+  const admission = createAdmission({ network: 'net' }, { store, record, standings, sets, clock, knows: intake.knows, onChanges })
   return {
     store,
     settler,
     standings,
     intake,
+    admission,
+    sets,
     clock,
     refusals,
     answers,
@@ -70,7 +85,7 @@ export function createAgentCore(): AgentCore {
         skipped: 0,
         lines: new Map()
       }
-      await standings.apply(keys, settler, clock.now(), (change) => changes.push(change))
+      await standings.apply(keys, settler, clock.now(), onChanges)
     },
     hear(bytes) {
       const judgement = intake.judge(bytes, 'peer')

@@ -14,6 +14,8 @@ export interface KuboDaemon extends AsyncDisposable {
   /** Where its RPC listens. It and the swarm address stay the same after a restart. */
   readonly apiUrl: string
   readonly peer: string
+  /** The folder of its repository. */
+  readonly repo: string
   /** Swarm addresses with /p2p. */
   readonly addresses: readonly string[]
   /** Ends it at once (SIGKILL), its repository stays. */
@@ -115,6 +117,7 @@ export async function startKuboDaemon(binary: string, config: Readonly<Record<st
     return {
       apiUrl: `http://127.0.0.1:${api.split('/').at(-1)}`,
       peer: Identity.PeerID,
+      repo,
       addresses: [`${swarm}/p2p/${Identity.PeerID}`],
       kill: () => end('SIGKILL'),
       terminate: () => end('SIGTERM'),

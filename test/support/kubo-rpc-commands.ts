@@ -1,15 +1,21 @@
 /** The commands of `kubo-rpc-server.ts`: names, errors and answers as Kubo has them, over a store that knows none of them. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import * as dagCbor from '@ipld/dag-cbor'
 import * as dagPb from '@ipld/dag-pb'
+import { varint } from 'multiformats'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { sha256 } from 'multiformats/hashes/sha2'
+import { linksOf } from '../../src/content/codecs.ts'
+import { checkHash } from '../../src/content/multihash.ts'
 import type { BackendPeer, PinBackend } from '../../src/node/ports.ts'
 
 /** What stands behind the server: it fetches and holds DAGs, and knows no names. */
 export interface RpcStore extends Pick<PinBackend, 'pin' | 'unpin' | 'health'> {
   /** Keeps a block, unpinned. */
   put(cid: CID, bytes: Uint8Array): Promise<void>
+  /** The bytes of a block as they are on the disk; undefined when it is not there. */
+  read(cid: CID): Promise<Uint8Array | undefined>
   /** Dials a peer; the address ends with /p2p. */
   connect(address: string, signal: AbortSignal): Promise<void>
   peer(): Promise<BackendPeer | undefined>
@@ -134,6 +140,49 @@ export function createKuboCommands(store: RpcStore): Commands {
     response.write(`${JSON.stringify({ Pins: [cid.toString()] })}\n`)
   }
 
+  /** The blocks of a DAG in their order, each once, from the disk. */
+  async function* walk(root: CID): AsyncGenerator<{ readonly cid: CID; readonly bytes: Uint8Array }> {
+    const seen = new Set<string>()
+    const todo = [root]
+    for (let cid = todo.pop(); cid !== undefined; cid = todo.pop()) {
+      if (seen.has(cid.toString())) continue
+      seen.add(cid.toString())
+      const bytes = await store.read(cid)
+      if (bytes === undefined) throw new Error(`block was not found locally (offline): ipld: could not find ${cid}`)
+      yield { cid, bytes }
+      todo.push(...linksOf(cid, bytes).toReversed())
+    }
+  }
+
+  /** A CARv1; unlike `dag/stat` Kubo checks each hash here. */
+  async function exported({ response }: Call, path: string): Promise<void> {
+    const section = (...parts: Uint8Array[]): Buffer => {
+      const bytes = Buffer.concat(parts)
+      return Buffer.concat([varint.encodeTo(bytes.length, new Uint8Array(varint.encodingLength(bytes.length))), bytes])
+    }
+    const root = cidOf(path)
+    if ((await store.read(root)) === undefined) throw new Error(`block was not found locally (offline): ipld: could not find ${root}`)
+    response.setHeader('content-type', 'application/vnd.ipld.car')
+    response.write(section(dagCbor.encode({ roots: [root], version: 1 })))
+    for await (const { cid, bytes } of walk(root)) {
+      if (!checkHash(cid, bytes)) throw new Error(`hash mismatch!  (actual) != ${cid} (expected)`)
+      response.write(section(cid.bytes, bytes))
+    }
+  }
+
+  async function stat({ query, response, signal }: Call, path: string): Promise<void> {
+    const root = cidOf(path)
+    if (query.get('offline') !== 'true') await store.pin(root, { signal, origins: [] })
+    let [NumBlocks, Size] = [0, 0]
+    const line = (head: object): string => `${JSON.stringify({ ...head, DagStats: [{ Cid: root.toString(), Size, NumBlocks }] })}\n`
+    for await (const { bytes } of walk(root)) {
+      NumBlocks += 1
+      Size += bytes.length
+      if (query.get('progress') !== 'false') response.write(line({ TotalSize: Size }))
+    }
+    response.write(line({ UniqueBlocks: NumBlocks, TotalSize: Size, Ratio: 1 }))
+  }
+
   async function connect({ response, signal }: Call, address: string): Promise<void> {
     if (!address.startsWith('/')) throw new Error(`failed to parse multiaddr "${address}": must begin with /`)
     const peer = address.split('/').at(-1)
@@ -161,6 +210,8 @@ export function createKuboCommands(store: RpcStore): Commands {
     'pin/add': (call) => add(call, required(call, 'ipfs-path')),
     'pin/ls': list,
     'pin/rm': (call) => remove(call, required(call, 'ipfs-path')),
+    'dag/export': (call) => exported(call, required(call, 'root')),
+    'dag/stat': (call) => stat(call, required(call, 'root')),
     'swarm/connect': (call) => connect(call, required(call, 'address')),
     async 'block/put'({ request, query, response }) {
       const bytes = await bodyOf(request)

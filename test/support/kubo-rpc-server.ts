@@ -12,6 +12,8 @@ import type { Commands, RpcStore } from './kubo-rpc-commands.ts'
 /** What the server may be told; `authorizations` maps `Authorization` headers to allowed path prefixes, as Kubo's config does. */
 export interface KuboRpcOptions {
   readonly authorizations?: Readonly<Record<string, readonly string[]>>
+  /** Of 127.0.0.1; a free one unless given. */
+  readonly port?: number
 }
 
 /** A server under the test's hand; the pins and their names outlive {@link KuboRpcServer.kill}. */
@@ -41,7 +43,10 @@ function durationMs(text: string | null): number | undefined {
 }
 
 /** Starts a server on 127.0.0.1, port of its own choice. */
-export async function startKuboRpcServer(store: RpcStore, { authorizations }: KuboRpcOptions = {}): Promise<KuboRpcServer> {
+export async function startKuboRpcServer(
+  store: RpcStore,
+  { authorizations, port: wanted = 0 }: KuboRpcOptions = {}
+): Promise<KuboRpcServer> {
   const active = new Set<{ readonly Command: string; readonly Args: readonly string[]; readonly Active: true }>()
   const sockets = new Set<Socket>()
   let connections = 0
@@ -105,7 +110,7 @@ export async function startKuboRpcServer(store: RpcStore, { authorizations }: Ku
     await once(server, 'listening')
     return (server.address() as AddressInfo).port
   }
-  const port = await listen(0)
+  const port = await listen(wanted)
   const kill = async (): Promise<void> => {
     if (!server.listening) return
     const closed = once(server, 'close')

@@ -6,6 +6,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { systemClock } from '../../src/network/clock.ts'
 import { createHeliaBackend } from '../../src/node/backend/helia.ts'
+import { blockFile, kuboBlockFile } from './block-file.ts'
 import { findIpfs, NO_IPFS, startKuboDaemon } from './kubo-daemon.ts'
 import type { KuboDaemon } from './kubo-daemon.ts'
 import { startKuboRpcServer } from './kubo-rpc-server.ts'
@@ -13,11 +14,13 @@ import { makeHost } from './libp2p.ts'
 import { makePinPeer } from './pin-peer.ts'
 
 /** Either of both, under the test's hand. */
-export interface KuboUnderTest extends Omit<KuboDaemon, 'terminate'> {
+export interface KuboUnderTest extends Omit<KuboDaemon, 'terminate' | 'repo'> {
   /** Frees everything that no pin holds. */
   free(): Promise<void>
   /** Whether a block is on its disk. */
   hasBlock(cid: CID): Promise<boolean>
+  /** The file of a block. */
+  blockFile(cid: CID): string
 }
 
 /** Header and the path prefixes it opens, as `API.Authorizations` in Kubo's config means them. */
@@ -44,6 +47,7 @@ export async function startRpcOverHelia(authorizations?: Authorizations): Promis
     unpin: backend.unpin,
     health: backend.health,
     peer: backend.peer,
+    read: (cid: CID) => backend.content.blockstore.read(cid),
     async put(cid: CID, bytes: Uint8Array) {
       // The embedded store takes blocks in through pins alone; let go of, they stay for a day.
       await neighbour.provide([{ cid, bytes }])
@@ -62,6 +66,7 @@ export async function startRpcOverHelia(authorizations?: Authorizations): Promis
       await backend.content.sweep()
     },
     hasBlock: (cid: CID) => backend.content.blockstore.has(cid),
+    blockFile: (cid: CID) => blockFile(join(dir, 'blocks'), cid),
     stop,
     [Symbol.asyncDispose]: stop
   })
@@ -87,6 +92,7 @@ async function startRealKubo(authorizations: Authorizations = {}): Promise<KuboU
   }
   return Object.assign(daemon, {
     free: async () => void (await post('repo/gc')),
+    blockFile: (cid: CID) => kuboBlockFile(daemon.repo, cid),
     hasBlock: async (cid: CID) => (await post(`block/stat?arg=${cid.toString()}&offline=true`)).ok
   })
 }

@@ -5,6 +5,7 @@ import { join } from 'node:path'
 import type { Libp2p } from '@libp2p/interface'
 import { createFileBlockstore } from '../../src/content/blockstore.ts'
 import { createExchange } from '../../src/content/exchange.ts'
+import { blockKey } from '../../src/content/multihash.ts'
 import type { ProviderPeer } from '../contract/pin-backend.ts'
 import { makeHost } from './libp2p.ts'
 
@@ -29,6 +30,7 @@ export async function makePinPeer(): Promise<PinPeer> {
       await Promise.all(blocks.map(({ cid, bytes }) => store.put(cid, bytes)))
       for (const { cid } of blocks) exchange.announce(cid)
     },
+    lose: (cid) => store.remove([blockKey(cid.multihash)]),
     async stop() {
       await exchange.stop()
       await libp2p.stop()

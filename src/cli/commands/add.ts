@@ -9,6 +9,6 @@ import { sendOptions } from './send.ts'
 export async function add(context: Context, path: string, flags: { readonly name?: string; readonly hidden?: boolean }): Promise<number> {
   await using sender = await openSender(context)
   const options = { ...sendOptions(context, flags), hidden: flags.hidden ?? false }
-  const outcome = await showSending(sender.author, sender.add(path, options), context)
+  const outcome = await showSending(sender, sender.add(path, options), context)
   return { reached: EXIT.ok, short: EXIT.short, refused: EXIT.refused }[outcome]
 }

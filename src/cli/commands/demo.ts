@@ -1,7 +1,8 @@
 /** `pinsub demo`: the main job as a story, on this machine only: every step is shown, and checked. */
 import { randomBytes } from 'node:crypto'
-import { access, mkdtemp, rm, stat } from 'node:fs/promises'
+import { access, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
+import { setTimeout as wait } from 'node:timers/promises'
 import { dirname, join, relative, resolve } from 'node:path'
 import { CID } from 'multiformats/cid'
 import { randomNetworkName } from '../../config/network-name.ts'
@@ -53,6 +54,7 @@ export async function demo(context: Context, path: string | undefined): Promise<
     const cid = await addContent(stage, agents, source)
     const blocks = await readBack(stage, agents, cid)
     await refuseStranger(stage, agents)
+    await missOne(stage, agents)
     await letGo(stage, agents, cid, blocks)
 
     const codes = await Promise.all(agents.map((agent) => agent.stop()))
@@ -165,9 +167,46 @@ async function refuseStranger(stage: Stage, agents: readonly DemoAgent[]): Promi
   checks.that('no node pinned anything for the stranger', before.join() === after.join(), after)
 }
 
+/** Kills the last node, has something pinned meanwhile, and starts it again in its place. */
+async function missOne(stage: Stage, agents: DemoAgent[]): Promise<void> {
+  const { checks, say, dir, context } = stage
+  const lost = agents.at(-1) as DemoAgent
+  const rest = agents.slice(0, -1)
+  const file = join(dir, 'note.txt')
+  await writeFile(file, `said while ${lost.name} was off\n`)
+  say(`5  ${capital(lost.name)} is killed (kill -9), a file is pinned, it comes back.      $ pinsub add note.txt`)
+  await lost.kill()
+  let cid = ''
+  {
+    await using sender = await openSender(stage, rest, stage.key)
+    const { done } = await follow(sender.add(file, { wait: 2, timeout: STEP_MS, signal: context.signal }), (event) => {
+      if (event.event === 'imported') cid = event.cid
+    })
+    say(`   ${done?.replicas}/3 replicas while ${lost.name} is off; the sender is gone`)
+    checks.that('two nodes hold what was said while the third was off', done?.replicas === 2, done)
+  }
+  const back = await lost.again()
+  agents[agents.length - 1] = back
+  say(`   ${back.name}  started again, ready in ${duration(back.ms)}`)
+  checks.that('it is the same node as before', back.peer === lost.peer, back.peer)
+  const ready = performance.now()
+  await using sender = await openSender(stage, agents, stage.key)
+  const until = AbortSignal.any([AbortSignal.timeout(STEP_MS), context.signal])
+  let holders: string[] = []
+  while (holders.length < 3) {
+    await wait(20, undefined, { signal: until })
+    holders = []
+    for await (const row of sender.status([cid], { signal: until })) {
+      if (row.status === 'pinned' && row.source === 'live') holders.push(nameOf(agents, row.node))
+    }
+  }
+  say(`   ${back.name}  caught up from the others in ${duration(performance.now() - ready)}: ${holders.length}/3 replicas\n`)
+  checks.that('the node that was off holds it too', holders.includes(back.name), holders)
+}
+
 async function letGo(stage: Stage, agents: readonly DemoAgent[], cid: CID, blocks: number): Promise<void> {
   const { checks, say, context } = stage
-  say(`5  The sender lets go.      $ pinsub send unpin ${cid.toString().slice(0, 12)}…`)
+  say(`6  The sender lets go.      $ pinsub send unpin ${cid.toString().slice(0, 12)}…`)
   await using sender = await openSender(stage, agents, stage.key)
   const gone = new Set<string>()
   const { outcome, done } = await follow(sender.unpin([cid.toString()], { wait: 3, timeout: STEP_MS, signal: context.signal }), (event) => {
@@ -182,8 +221,8 @@ async function letGo(stage: Stage, agents: readonly DemoAgent[], cid: CID, block
   checks.that('three nodes let go', outcome === 'reached' && gone.size === 3, done)
   const pins = await countPins(stage, agents)
   checks.that(
-    'no node wants it any more',
-    pins.every((n) => n === 0),
+    'every node still wants the other file, and this one no more',
+    pins.every((n) => n === 1),
     pins
   )
   const left = await Promise.all(agents.map((agent) => readDisk(agent, cid, context.signal)))
@@ -217,6 +256,10 @@ async function countPins(stage: Stage, agents: readonly DemoAgent[]): Promise<nu
   await using sender = await openSender(stage, agents, stage.key)
   const pins = await sender.pins({ signal: stage.context.signal })
   return agents.map(({ peer }) => pins.filter(({ nodes }) => nodes.includes(peer)).length)
+}
+
+function capital(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1)
 }
 
 function readDisk(agent: DemoAgent, cid: CID, signal: AbortSignal): Promise<Verified> {

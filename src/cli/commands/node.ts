@@ -5,7 +5,7 @@ import { setTimeout as wait } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-file.ts'
 import { readKnownNodes } from '../../identity/known-nodes-file.ts'
-import { hostPort, parseBootstrap } from '../../network/addresses.ts'
+import { hostPort, parseBootstrap, parseMultiaddr, peerIn } from '../../network/addresses.ts'
 import type { BackendChoice } from '../../node/backend/choose.ts'
 import { createNode, type PinsubNode } from '../../node/node.ts'
 import type { BackendHealth, Log } from '../../node/ports.ts'
@@ -19,7 +19,7 @@ import { printUnit } from '../unit.ts'
 const LISTEN = ['/ip4/0.0.0.0/tcp/4101', '/ip6/::/tcp/4101']
 
 /** Flags that the first start writes to config.json, so that the next one needs none of them. */
-const KEPT = ['listen', 'announce', 'authorized-keys', 'kubo-api', 'tag', 'capacity', 'mdns']
+const KEPT = ['listen', 'announce', 'authorized-keys', 'kubo-api', 'start-daemon', 'tag', 'capacity', 'mdns']
 
 /** With bootstrap addresses, how long the words on the screen wait for a first peer, milliseconds. */
 const FIRST_PEER_MS = 1_500
@@ -31,8 +31,9 @@ const PROBE_MS = 1_000
 export async function node(context: Context, flags: { readonly printUnit?: boolean }): Promise<number> {
   const { config, home, output, signal, version } = context
   if (flags.printUnit === true) {
-    output.result(printUnit(home))
-    output.event({ event: 'unit', text: printUnit(home) })
+    const text = printUnit(home, config.startDaemon !== undefined)
+    output.result(text)
+    output.event({ event: 'unit', text })
     return EXIT.ok
   }
   const network = requireNetwork(context)
@@ -41,12 +42,18 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
     const hint = 'its state belongs to that network; use another home: --home DIR'
     throw new CliError(EXIT.usage, 'network', `${home.config} is for network ${stored}, not ${network}`, hint)
   }
+  const { startDaemon } = config
+  if (startDaemon !== undefined && config.backend === 'helia') {
+    const message = '--start-daemon starts a Kubo, and this node keeps its pins in the built-in storage'
+    throw new CliError(EXIT.usage, 'start-daemon', message, 'add --backend kubo, or leave --start-daemon out')
+  }
   const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
   const backend = await chooseBackend(context)
   const bootstrap = config.bootstrap.map(parseBootstrap)
   await remember(context, network, backend.kind)
 
   const log = createLog(context)
+  if (startDaemon !== undefined && config.backend === 'auto') log.info('--start-daemon is given: pins are kept in Kubo (--backend kubo)')
   const known = await readKnownNodes(home.knownNodes)
   await using agent = await createNode(
     {
@@ -63,8 +70,9 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
       bootstrap,
       mdns: config.mdns,
       authorize: config.authorize,
-      knownNodes: new Set(known.nodes.keys()),
+      knownNodes: new Set([...known.nodes.keys(), ...bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? [])]),
       backend,
+      ...(startDaemon === undefined ? {} : { startDaemon }),
       tags: config.tags
     },
     { log }
@@ -84,7 +92,7 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
   return EXIT.ok
 }
 
-/** `auto`: Kubo if it answers where it usually listens, else the embedded one. */
+/** `auto`: Kubo if it answers where it usually listens, or shall be started, else the embedded one. */
 async function chooseBackend({ config, home }: Context): Promise<BackendChoice> {
   const kubo = {
     kind: 'kubo',
@@ -92,7 +100,7 @@ async function chooseBackend({ config, home }: Context): Promise<BackendChoice> 
     ...(config.kuboAuthorization === undefined ? {} : { authorization: config.kuboAuthorization })
   } as const
   if (config.backend === 'kubo') return kubo
-  if (config.backend === 'auto' && (await isKubo(config.kuboApi))) return kubo
+  if (config.backend === 'auto' && (config.startDaemon !== undefined || (await isKubo(config.kuboApi)))) return kubo
   return { kind: 'helia', dir: home.nodeDir, ...(config.capacity === undefined ? {} : { capacity: config.capacity }) }
 }
 
@@ -151,7 +159,7 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   output.result(
     `  keys      ${grants.size === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.size} may command: ${named}`}`
   )
-  output.result(`  backend   ${describeBackend(choice, await agent.health(), home.blocks)}`)
+  output.result(`  backend   ${describeBackend(choice, await agent.health(), home.blocks, context.config.startDaemon !== undefined)}`)
   output.result(
     `  address   ${address}${isLoopback(address) ? '   (this machine only)' : `   (open TCP ${hostPort(address).split(':').at(-1)})`}`
   )
@@ -162,10 +170,13 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   output.note(output.dim('To keep it running:  pinsub node --print-unit > /etc/systemd/system/pinsub.service'))
 }
 
-function describeBackend(choice: BackendChoice, health: BackendHealth, blocks: string): string {
+function describeBackend(choice: BackendChoice, health: BackendHealth, blocks: string, isStarting: boolean): string {
   if (choice.kind === 'helia')
     return `built in, ${blocks}${health.ok && health.freeBytes !== undefined ? ` (${bytes(health.freeBytes)} free)` : ''}`
-  if (!health.ok) return `Kubo at ${choice.apiUrl} does not answer yet (${health.reason}); commands are taken and wait for it`
+  if (!health.ok) {
+    const why = isStarting && health.answers !== true ? 'it is being started' : health.reason
+    return `Kubo at ${choice.apiUrl} does not answer yet (${why}); commands are taken and wait for it`
+  }
   const pins = health.pins === undefined ? 'pins that pinsub did not make are' : `its ${count(health.pins, 'pin')} are`
   return `Kubo ${health.version} at ${choice.apiUrl.replace(/^https?:\/\//, '')}; ${pins} yours and stay untouched`
 }

@@ -18,7 +18,7 @@ export async function send(context: Context, op: Op, args: readonly string[], fl
   const cids = await readCids(args, context)
   await using sender = await openSender(context)
   const options = sendOptions(context, flags)
-  const outcome = await showSending(sender.author, op === 'pin' ? sender.pin(cids, options) : sender.unpin(cids, options), context)
+  const outcome = await showSending(sender, op === 'pin' ? sender.pin(cids, options) : sender.unpin(cids, options), context)
   return { reached: EXIT.ok, short: EXIT.short, refused: EXIT.refused }[outcome]
 }
 

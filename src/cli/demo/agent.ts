@@ -16,6 +16,10 @@ export interface DemoAgent {
   readonly ms: number
   /** Asks it to end; resolves with its exit code, or the signal that ended it. */
   stop(): Promise<number | NodeJS.Signals | null>
+  /** Ends it without a word, as a power cut would. */
+  kill(): Promise<void>
+  /** Starts it again, in the same home and with the same key. */
+  again(): Promise<DemoAgent>
 }
 
 /** How to start one. */
@@ -46,18 +50,21 @@ export async function startAgent(options: DemoAgentOptions): Promise<DemoAgent> 
   })
   const killed = (): void => void child.kill('SIGKILL')
   process.once('exit', killed)
-  const stop = async (): Promise<number | NodeJS.Signals | null> => {
+  const end = async (signal: NodeJS.Signals): Promise<number | NodeJS.Signals | null> => {
     if (isRunning(child)) {
       const ended = once(child, 'exit')
-      child.kill('SIGTERM')
+      child.kill(signal)
       await ended
     }
     process.off('exit', killed)
     return child.exitCode ?? child.signalCode
   }
+  const stop = (): Promise<number | NodeJS.Signals | null> => end('SIGTERM')
+  const kill = async (): Promise<void> => void (await end('SIGKILL'))
+  const again = (): Promise<DemoAgent> => startAgent(options)
   try {
     const { peer, addresses } = await ready(child, AbortSignal.any([signal, AbortSignal.timeout(READY_MS)]))
-    return { name, home, peer, address: addresses[0] as string, ms: performance.now() - begun, stop }
+    return { name, home, peer, address: addresses[0] as string, ms: performance.now() - begun, stop, kill, again }
   } catch (err) {
     await stop()
     throw err

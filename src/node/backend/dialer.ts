@@ -5,16 +5,20 @@ const REDIAL_MS = 10_000
 /** Addresses remembered; the oldest is forgotten, which costs one dial too many at worst. */
 const MAX_REMEMBERED = 256
 
+/** Dials, and can forget that it did. */
+export interface OriginDialer {
+  (origins: readonly string[]): void
+  /** The connections are gone: every address is dialled again when it is named next. */
+  forget(): void
+}
+
 /**
  * Dials who may hold the content, in the background. Resolves never and fails never: a want goes out to peers that connect later too,
  * so that a pin does not have to wait for addresses that lead nowhere (a laptop's private ones do, each time).
  */
-export function createOriginDialer(
-  connect: (address: string) => Promise<unknown>,
-  { clock }: { readonly clock: Clock }
-): (origins: readonly string[]) => void {
+export function createOriginDialer(connect: (address: string) => Promise<unknown>, { clock }: { readonly clock: Clock }): OriginDialer {
   const dialled = new Map<string, number>()
-  return (origins) => {
+  const dial = (origins: readonly string[]): void => {
     for (const address of origins) {
       const now = clock.now()
       if (now - (dialled.get(address) ?? -Infinity) < REDIAL_MS) continue
@@ -25,4 +29,5 @@ export function createOriginDialer(
       connect(address).catch(() => undefined)
     }
   }
+  return Object.assign(dial, { forget: () => dialled.clear() })
 }

@@ -7,7 +7,7 @@ import { ContentError } from '../../content/errors.ts'
 import type { Clock } from '../../protocol/clock.ts'
 import { openBlockIndex } from '../../storage/block-index.ts'
 import { createOriginDialer } from './dialer.ts'
-import { BackendError, type BackendHealth, type PinBackend, type PinStat } from '../ports.ts'
+import { BackendError, type BackendHealth, type PinBackend, type PinCheck, type PinStat } from '../ports.ts'
 
 /** Pins at a time; more gain nothing while one bitswap message carries the wants of all. */
 const CONCURRENCY = 64
@@ -105,6 +105,17 @@ export function createHeliaBackend(options: HeliaBackendOptions, ports: { readon
     async stat(cid): Promise<PinStat | undefined> {
       const held = content().stat(cid)
       return held === undefined ? undefined : { bytes: held.bytes, foreign: false }
+    },
+
+    async check(cid, { signal }): Promise<PinCheck> {
+      if (content().stat(cid) === undefined) return 'missing'
+      try {
+        const { missing, corrupt } = await content().verify(cid, { signal })
+        if (corrupt > 0) return 'damaged'
+        return missing > 0 ? 'missing' : 'held'
+      } catch (err) {
+        throw asBackendError(err)
+      }
     },
 
     async health(): Promise<BackendHealth> {

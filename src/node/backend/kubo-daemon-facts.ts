@@ -47,7 +47,8 @@ export async function readHealth(http: KuboHttp): Promise<BackendHealth> {
       usedBytes !== undefined && typeof max === 'number' && Number.isSafeInteger(max) ? Math.max(0, max - usedBytes) : undefined
     return { ok: true, version, ...(usedBytes !== undefined && { usedBytes }), ...(freeBytes !== undefined && { freeBytes }) }
   } catch (error) {
-    return { ok: false, reason: (error as Error).message }
+    const { message, code } = error as BackendError
+    return { ok: false, reason: message, ...(code !== 'unavailable' && { answers: true }) }
   }
 }
 

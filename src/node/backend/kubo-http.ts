@@ -14,7 +14,7 @@ export interface Send {
   readonly query?: Readonly<Record<string, string>>
   /** Its abort closes the connection, by which Kubo cancels the command; the promise rejects with its reason. */
   readonly signal?: AbortSignal
-  /** {@link KuboHttp.call}: the time for all of it; {@link KuboHttp.lines}: the longest silence. Milliseconds. */
+  /** {@link KuboHttp.call}: the time for all of it; {@link KuboHttp.lines} and {@link KuboHttp.drain}: the longest silence. Milliseconds. */
   readonly withinMs: number
 }
 
@@ -26,6 +26,8 @@ export interface KuboHttp {
   call(command: string, send: Send): Promise<unknown>
   /** Sends a command and hands out each JSON line of at most 64 KiB; resolves at the end that Kubo calls good. */
   lines(command: string, send: Send, onLine: (line: Readonly<Record<string, unknown>>) => void): Promise<void>
+  /** Sends a command and throws its answer away as it comes; resolves at the end that Kubo calls good. */
+  drain(command: string, send: Send, onBytes?: (bytes: number) => void): Promise<void>
   /** Ends what is under way (it rejects with `unavailable`) and closes all connections. */
   close(): void
 }
@@ -148,6 +150,14 @@ export function createKuboHttp(
           if (rest.length > MAX_LINE) throw notKubo(url, command, `a line above ${MAX_LINE} bytes`)
         }
         take(rest)
+      })
+    },
+    async drain(command, send, onBytes) {
+      await exchange(command, send, async (response, heard) => {
+        for await (const chunk of response as AsyncIterable<Buffer>) {
+          heard()
+          onBytes?.(chunk.byteLength)
+        }
       })
     },
     close() {

@@ -2,7 +2,8 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import type { Clock } from '../../protocol/clock.ts'
 import { BackendError } from '../ports.ts'
-import type { BackendPeer, PinBackend, PinStat } from '../ports.ts'
+import type { BackendPeer, PinBackend, PinCheck, PinStat } from '../ports.ts'
+import { createKuboBlocks } from './kubo-blocks.ts'
 import { createKuboHttp } from './kubo-http.ts'
 import { createOriginDialer } from './dialer.ts'
 import { readHealth, readPeer, requireVersion } from './kubo-daemon-facts.ts'
@@ -29,6 +30,8 @@ const CONNECT_MS = 3_000
 const UNDO_MS = 2_000
 /** Kubo sees a closed connection at once, but what it is writing then it writes to the end. Milliseconds. */
 const SETTLE_MS = 250
+/** The operator's pins of which it is remembered that they are short, about 100 bytes each. */
+const MAX_SHORT = 10_000
 /** CIDs that one listing may hold in memory, about 200 bytes each. */
 const MAX_LISTED = 2_000_000
 
@@ -46,7 +49,10 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
     (address) => http.call('swarm/connect', { lane: 'dials', query: { arg: address }, withinMs: CONNECT_MS }),
     { clock }
   )
+  const blocks = createKuboBlocks(http, silenceMs)
   const active = new Map<string, number>()
+  /** The operator's pins that a check found short. */
+  const short = new Set<string>()
   const undoing = new Map<string, Promise<void>>()
   const isThere = requireVersion(http, answerMs)
 
@@ -95,6 +101,34 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
     }
   }
 
+  /** Has Kubo look at all of a pin, and fetch what is gone. Where it does not let us look, its word that it is pinned counts. */
+  async function mend(cid: CID, { signal, onProgress, origins }: Parameters<PinBackend['pin']>[1]): Promise<void> {
+    let told = { blocks: 0, bytes: 0 }
+    const tell = (progress: typeof told): void => {
+      told = { blocks: Math.max(told.blocks, progress.blocks), bytes: Math.max(told.bytes, progress.bytes) }
+      onProgress?.(told)
+    }
+    const examine = async (): Promise<PinCheck | undefined> => {
+      let read = 0
+      const onBytes = (bytes: number): void => tell({ blocks: 0, bytes: (read += bytes) })
+      return blocks.examine(cid, { signal, onBytes }).catch((error: unknown) => {
+        if (error instanceof BackendError && error.code === 'failed') return undefined
+        throw error
+      })
+    }
+    let found = await examine()
+    if (found === 'missing') {
+      dial(origins)
+      await blocks.complete(cid, { signal, onProgress: tell })
+      found = await examine()
+    }
+    if (found === undefined || found === 'held') return
+    throw new BackendError(
+      'failed',
+      `blocks of ${cid.toString()} in Kubo at ${http.url} are ${found}, which pinning cannot mend: "ipfs repo verify" shows them, with --heal it fetches them again`
+    )
+  }
+
   async function add(cid: CID, { signal, onProgress }: Parameters<PinBackend['pin']>[1]): Promise<number | undefined> {
     let bytes: number | undefined
     let blocks = 0
@@ -139,13 +173,20 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
               `"ipfs pin add ${key}" makes it recursive, "ipfs pin rm ${key}" leaves it to pinsub`
           )
         }
-        if (found !== undefined) return found
+        if (found !== undefined) {
+          if (!found.foreign || short.has(key)) await mend(cid, call)
+          short.delete(key)
+          return found
+        }
         dial(call.origins)
         try {
           const bytes = await add(cid, call)
           return bytes === undefined ? { foreign: false } : { foreign: false, bytes }
         } catch (error) {
-          const cutOff = call.signal.aborted || (error instanceof BackendError && error.code === 'unavailable')
+          const isAway = error instanceof BackendError && error.code === 'unavailable'
+          const cutOff = call.signal.aborted || isAway
+          // A daemon that starts again has none of the connections that were made for it.
+          if (isAway) dial.forget()
           if (cutOff && active.get(key) === 1) {
             undoing.set(key, undo(cid))
             await undoing.get(key)
@@ -182,7 +223,19 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
       const found = await find(cid, signal)
       return found === 'direct' ? undefined : found
     },
-    health: () => readHealth(http),
+    async check(cid, { signal }) {
+      await isThere(signal)
+      const found = await find(cid, signal)
+      const state = found === undefined || found === 'direct' ? 'missing' : await blocks.examine(cid, { signal })
+      if (state === 'held') short.delete(cid.toString())
+      else if (short.size < MAX_SHORT) short.add(cid.toString())
+      return state
+    },
+    async health() {
+      const health = await readHealth(http)
+      if (!health.ok) dial.forget()
+      return health
+    },
     peer: (): Promise<BackendPeer | undefined> => readPeer(http)
   }
 }

@@ -220,6 +220,10 @@ const ACKS: readonly Case[] = [
   ['ack-refusal', 'shape', 'a refusal of a later version', state(7, 8)]
 ]
 
+/** The wire form of a set's digest that is right, with items changed by place. */
+const setFields = (changes: Record<number, unknown> = {}): unknown[] =>
+  Object.assign([new Uint8Array(32), 'default', 1, new Uint8Array(32), NOW, false], changes)
+
 const PRESENCES: readonly Case[] = [
   ['presence-of-ack', 'shape', 'an ack where a presence is expected', sealed('ack', ackFields())],
   ['presence-network', 'network', 'another network', presence({ network: 'red-fox-0000' })],
@@ -229,6 +233,16 @@ const PRESENCES: readonly Case[] = [
   ['presence-queue', 'shape', 'a negative queue', presence({ queue: -1 })],
   ['presence-version', 'shape', 'a version of 65 bytes', presence({ version: 'x'.repeat(65) })],
   ['presence-newest', 'shape', 'a newest without a counter', presence({ newest: [NOW] })],
+  ['presence-sets-many', 'shape', '33 sets', presence({ sets: Array.from({ length: 33 }, () => setFields()) })],
+  ['presence-set-short', 'shape', 'a set without its last item', presence({ sets: [setFields().slice(0, 5)] })],
+  ['presence-set-long', 'shape', 'a set with one item more', presence({ sets: [[...setFields(), 1]] })],
+  ['presence-set-author', 'shape', 'an author of 31 bytes', presence({ sets: [setFields({ 0: new Uint8Array(31) })] })],
+  ['presence-set-pinset', 'shape', 'a pinset with a blank', presence({ sets: [setFields({ 1: 'a b' })] })],
+  ['presence-set-count', 'shape', 'a negative count', presence({ sets: [setFields({ 2: -1 })] })],
+  ['presence-set-root', 'shape', 'a root of 16 bytes', presence({ sets: [setFields({ 3: new Uint8Array(16) })] })],
+  ['presence-set-capped', 'shape', 'capped as a number', presence({ sets: [setFields({ 5: 0 })] })],
+  ['presence-clock', 'shape', 'clockOff as a number', presence({ clockOff: 1 })],
+  ['presence-full', 'shape', 'full as a number', backend({ full: 1 })],
   ['presence-backend', 'shape', 'a backend of a later version', backend({ kind: 'other' })],
   ['presence-up', 'shape', 'up as a number', backend({ up: 1 })]
 ]

@@ -18,6 +18,7 @@ const REQUESTS: readonly [name: string, request: QueryRequest][] = [
   ['hello-signer', { want: 'hello', network: NETWORK, signer: author.blob }],
   ['status', { want: 'status', network: NETWORK }],
   ['status-cids', { want: 'status', network: NETWORK, cids: [cidKey(rawCid('a'))], pinset: 'site' }],
+  ['status-check', { want: 'status', network: NETWORK, cids: [cidKey(rawCid('a'))], check: true }],
   ['pins', { want: 'pins', network: NETWORK, pinset: 'site' }],
   ['acks', { want: 'acks', network: NETWORK, commands: [COMMAND] }]
 ]
@@ -29,6 +30,10 @@ const PAGES: readonly [name: string, page: QueryPage][] = [
     { page: 'hello', network: NETWORK, version: 'pinsub/0.1.0', authorised: false, closed: 'expired', presences: [Uint8Array.of(1)] }
   ],
   [
+    'hello-ages',
+    { page: 'hello', network: NETWORK, version: 'pinsub/0.1.0', presences: [Uint8Array.of(1), Uint8Array.of(2)], ages: [0, 240_000] }
+  ],
+  [
     'status',
     {
       page: 'status',
@@ -38,6 +43,17 @@ const PAGES: readonly [name: string, page: QueryPage][] = [
       ]
     }
   ],
+  [
+    'status-checked',
+    {
+      page: 'status',
+      rows: [
+        { cid: rawCid('a'), pinset: 'site', op: 'pin', status: 'pinned', bytes: 5, check: 'held', command: COMMAND, at: NOW },
+        { cid: rawCid('b'), pinset: 'site', op: 'pin', status: 'queued', check: 'damaged', command: COMMAND, at: NOW }
+      ]
+    }
+  ],
+  ['status-nothing-yet', { page: 'status', rows: [] }],
   ['pins', { page: 'pins', rows: [{ cid: rawCid('a'), pinset: 'site', name: 'Home', author: author.author, at: NOW, status: 'queued' }] }],
   ['acks', { page: 'acks', acks: [Uint8Array.of(1, 2)] }],
   ['error-network', { page: 'error', error: 'network', network: 'red-fox-0000' }],
@@ -52,9 +68,12 @@ const BROKEN: readonly [name: string, kind: string, code: string, value: unknown
   ['request-without-network', 'request', 'shape', { v: 1, want: 'hello' }],
   ['request-signer', 'request', 'shape', { v: 1, want: 'hello', network: NETWORK, signer: sha256('x') }],
   ['request-cids', 'request', 'shape', { v: 1, want: 'status', network: NETWORK, cids: ['x'] }],
+  ['request-check', 'request', 'shape', { v: 1, want: 'status', network: NETWORK, check: 'yes' }],
   ['request-command', 'request', 'shape', { v: 1, want: 'acks', network: NETWORK, commands: [sha256('x').slice(1)] }],
   ['page-unknown', 'page', 'shape', { page: 'other' }],
+  ['page-ages', 'page', 'shape', { page: 'hello', network: NETWORK, version: '1', presences: [Uint8Array.of(1)], ages: [] }],
   ['page-row', 'page', 'shape', { page: 'status', rows: [1] }],
+  ['page-check', 'page', 'shape', { page: 'status', rows: [{ cid: rawCid('a'), pinset: 'p', status: 'pinned', check: 'fine', at: 1 }] }],
   ['page-author', 'page', 'shape', { page: 'pins', rows: [{ cid: rawCid('a'), pinset: 'p', author: 'me', at: 1, status: 'queued' }] }],
   ['refusal-code', 'refusal', 'shape', { v: 1, network: NETWORK, command: sha256('x'), code: 'why' }],
   ['refusal-version', 'refusal', 'shape', { v: 2, network: NETWORK, command: sha256('x'), code: 'skew' }]

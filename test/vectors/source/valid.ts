@@ -183,6 +183,25 @@ const PRESENCES: readonly [name: string, comment: string, presence: Omit<Presenc
       },
       newest: { ms: NOW, counter: 5 }
     }
+  ],
+  [
+    'sets',
+    'the command sets it holds: one of a pinset, one of admin operations, one that is capped; a full backend and a wrong clock',
+    {
+      sequence: 2,
+      time: NOW,
+      addresses: [],
+      tags: {},
+      queue: 0,
+      version: 'x',
+      backend: { kind: 'helia', up: true, full: true, addresses: [] },
+      sets: [
+        { author: author.author, pinset: 'default', count: 1_000_000, root: sha256('one'), newest: NOW },
+        { author: author.author, pinset: undefined, count: 1, root: sha256('two'), newest: 5 },
+        { author: node.author, pinset: 'site', count: 7, root: sha256('three'), newest: 6, capped: true }
+      ],
+      clockOff: true
+    }
   ]
 ]
 

@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest'
+import { resolveConfig } from '../../src/config/config.ts'
+import { homeLayout } from '../../src/config/home.ts'
+import type { Context } from '../../src/cli/context.ts'
+import { createOutput } from '../../src/cli/output.ts'
+import { showSending } from '../../src/cli/sending-view.ts'
+import type { AckEvent, AddEvent, DoneEvent, Outcome } from '../../src/sender/types.ts'
+
+const ack = (node: string, status: AckEvent['status'], code?: string): AckEvent => ({
+  event: 'ack',
+  command: 'c1',
+  cid: 'cid',
+  op: 'pin',
+  node,
+  status,
+  ...(code === undefined ? {} : { code }),
+  trusted: true
+})
+const done = (result: DoneEvent['result'], hint?: string): DoneEvent => ({
+  event: 'done',
+  cid: 'cid',
+  op: 'pin',
+  replicas: 0,
+  wanted: 2,
+  result,
+  ...(hint === undefined ? {} : { hint })
+})
+
+/** What a send with these events shows, by a clock that is off by `offset`. */
+async function shown(events: readonly AddEvent[], outcome: Outcome, offset = 0, json = false): Promise<{ out: string; err: string }> {
+  const text = { out: '', err: '' }
+  const stream = (name: 'out' | 'err'): NodeJS.WriteStream =>
+    ({ isTTY: false, write: (part: string) => void (text[name] += part) }) as unknown as NodeJS.WriteStream
+  const context: Context = {
+    config: resolveConfig({ flags: {}, env: {}, file: undefined }),
+    flags: {},
+    home: homeLayout('/nowhere'),
+    output: createOutput(json, { stdout: stream('out'), stderr: stream('err') }, {}),
+    signal: new AbortController().signal,
+    version: '0.1.0',
+    stdin: process.stdin
+  }
+  async function* sending(): AsyncGenerator<AddEvent, Outcome> {
+    yield { event: 'sent', command: 'c1', cids: 1, nodes: ['n1'] }
+    yield* events
+    return outcome
+  }
+  await showSending({ author: 'SHA256:me', clockOffset: () => offset, nodes: () => [] }, sending(), context)
+  return text
+}
+
+test('a clock that is off is told of before the result, and the reason after it, once', async () => {
+  const events = [ack('n1', 'refused', 'skew'), done('refused', 'the reason'), { ...done('refused', 'the reason'), cid: 'other' }]
+  const { out, err } = await shown(events, 'refused', -3_600_000)
+  expect(out).toContain('SHA256:me signed with a clock that is more than five minutes ahead of theirs')
+  expect(err.match(/this machine's clock is 60 min ahead of the nodes/g)).toHaveLength(1)
+  expect(err.match(/^the reason$/gm)).toHaveLength(1)
+  expect(err.indexOf("this machine's clock")).toBeLessThan(err.indexOf('n1'))
+})
+
+test('a command that is outranked everywhere did not time out', async () => {
+  const { out } = await shown([ack('n1', 'superseded'), ack('n2', 'superseded'), done('short')], 'short')
+  expect(out).toMatch(/^0\/2 replicas after .*: outranked by a later command, see pinsub status\n$/)
+  const late = await shown([ack('n1', 'superseded'), ack('n2', 'queued'), done('short')], 'short')
+  expect(late.out).toContain('timed out short')
+})
+
+test('with --json the reason is in the last events, and nothing else is said', async () => {
+  const { out, err } = await shown([done('refused', 'the reason')], 'refused', -3_600_000, true)
+  expect(err).toBe('')
+  expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({ event: 'done', result: 'refused', hint: 'the reason' })
+})

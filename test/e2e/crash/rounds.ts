@@ -1,0 +1,213 @@
+/**
+ * An agent that is killed at random moments while commands come, started again in the same home, and killed again; then what it holds is
+ * compared with what was said. Each fault is an error; what was counted is returned.
+ */
+import assert from 'node:assert/strict'
+import { setTimeout as pause } from 'node:timers/promises'
+import { DatabaseSync } from 'node:sqlite'
+import { homeLayout } from '../../../src/config/home.ts'
+import { cidKey } from '../../../src/protocol/cid.ts'
+import { createSandbox, type Sandbox } from '../../support/cli.ts'
+import { createOperator } from '../../support/operator.ts'
+import { createRandom } from '../../support/random.ts'
+import { createHearing, type Expected } from '../expected.ts'
+import { startAgent, type Agent } from '../network.ts'
+import { same } from '../same.ts'
+import { makeCrowd, type Crowd } from './crowd.ts'
+import { makeGround, type GroundName } from './grounds.ts'
+
+/** What to do. */
+export interface CrashOptions {
+  readonly ground: GroundName
+  /** Times that the agent is killed while commands come. */
+  readonly rounds: number
+  /** The same seed makes the same choices; when a kill comes within the agent's work no seed can say. */
+  readonly seed: number
+  /** Told how far it is. */
+  log?(line: string): void
+}
+
+/** What was counted. */
+export interface CrashSummary {
+  readonly rounds: number
+  /** Kills, and of these such before the agent was ready. */
+  readonly kills: number
+  readonly early: number
+  readonly commands: number
+  readonly acks: number
+  readonly pins: number
+  /** CIDs that were done again: in all, and after one kill at most. */
+  readonly repeated: number
+  readonly repeatedMost: number
+  /** The longest start, milliseconds. */
+  readonly slowestStart: number
+}
+
+const NETWORK = 'crashes'
+/** How often the agent is killed before it is ready. */
+const EARLY = 0.25
+/** A kill comes within this time after the first command, milliseconds. */
+const LATEST_KILL_MS = 700
+const SETTLE_MS = 60_000
+
+/** Does the rounds; rejects with the first fault. */
+export async function crash(options: CrashOptions): Promise<CrashSummary> {
+  const { rounds, seed, log = () => {} } = options
+  const random = createRandom(seed)
+  await using stack = new AsyncDisposableStack()
+  const sandbox = stack.use(createSandbox())
+  const operator = stack.use(await createOperator({ network: NETWORK }))
+  const owners = new Map<string, string>()
+  const faults: string[] = []
+  const ground = stack.use(await makeGround(options.ground, { sandbox, operator, network: NETWORK, owner: (block) => owners.get(block) }))
+  const crowd = await makeCrowd(
+    { network: NETWORK, dir: sandbox.dir, named: ground.operators },
+    { operator, random, fault: (message) => void faults.push(message), own: (block, cid) => void owners.set(block, cid) }
+  )
+  const hearing = createHearing(NETWORK)
+  const home = sandbox.path('node')
+  const { stateDb } = homeLayout(home)
+  const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
+  const authorize = crowd.lines.flatMap((line) => ['--authorize', line])
+  const args = ['node', '--json', '--home', home, '--network', NETWORK, ...listen, ...ground.args, ...authorize]
+  const counts = { kills: 0, early: 0, repeated: 0, repeatedMost: 0, slowestStart: 0 }
+
+  const start = async (): Promise<Agent> => {
+    const began = performance.now()
+    const agent = await startAgent(sandbox, home, args)
+    counts.slowestStart = Math.max(counts.slowestStart, performance.now() - began)
+    return agent
+  }
+  /** After a kill: what was done since the one before. */
+  const count = (): void => {
+    const { size } = ground.repeated()
+    counts.kills++
+    counts.repeated += size
+    counts.repeatedMost = Math.max(counts.repeatedMost, size)
+    assert.ok(size <= ground.concurrency, `${size} CIDs were done twice after one kill, ${ground.concurrency} can be in hand`)
+  }
+
+  for (let round = 1; round <= rounds; round++) {
+    if (random.chance(EARLY)) {
+      counts.early++
+      await killEarly(sandbox, args, random.next() * Math.max(200, counts.slowestStart))
+      count()
+    }
+    const agent = await start()
+    await crowd.meet(agent)
+    const spoken = crowd.speak(random.between(4, 16))
+    await Promise.race([
+      pause(random.next() * LATEST_KILL_MS),
+      ...(random.chance(0.5) ? [acksHeard(crowd, random.between(1, 12))] : []),
+      spoken
+    ])
+    await agent.process.end('SIGKILL')
+    await Promise.all([crowd.leave(), spoken])
+    count()
+    assert.deepEqual(faults, [])
+    hearing.add(crowd.envelopes())
+    checkKilled(stateDb, crowd, hearing.outcome())
+    log(`round ${round} of ${rounds}: ${crowd.heard} acks heard, ${crowd.contents.length} CIDs, ${counts.repeated} done twice`)
+  }
+
+  const agent = await start()
+  await crowd.meet(agent)
+  await until('everything is accepted and done', () => crowd.unaccepted() === 0 && jobs(stateDb) === 0)
+  const envelopes = crowd.envelopes()
+  hearing.add(envelopes)
+  const expected = hearing.outcome()
+  await checkTold(crowd, expected)
+  await crowd.leave()
+  assert.equal((await agent.process.end()).code, 0)
+  count()
+  assert.deepEqual(faults, [])
+  checkKilled(stateDb, crowd, expected)
+  checkState(stateDb, expected)
+  await ground.check(home, expected.pins)
+  return { rounds, ...counts, kills: counts.kills - 1, commands: envelopes.length, acks: crowd.heard, pins: expected.pins.length }
+}
+
+async function killEarly(sandbox: Sandbox, args: readonly string[], ms: number): Promise<void> {
+  const process = sandbox.start(args)
+  await pause(ms)
+  await process.end('SIGKILL')
+}
+
+function acksHeard(crowd: Crowd, more: number): Promise<void> {
+  const enough = crowd.heard + more
+  return new Promise((resolve) => {
+    const stop = crowd.onAck(() => {
+      if (crowd.heard < enough) return
+      stop()
+      resolve()
+    })
+  })
+}
+
+async function until(what: string, is: () => boolean): Promise<void> {
+  const end = Date.now() + SETTLE_MS
+  while (!is()) {
+    if (Date.now() > end) throw new Error(`not within ${SETTLE_MS / 1_000} s: ${what}`)
+    await pause(50)
+  }
+}
+
+function open(stateDb: string): DatabaseSync {
+  return new DatabaseSync(stateDb, { readOnly: true, timeout: 5_000 })
+}
+
+function jobs(stateDb: string): number {
+  using db = open(stateDb)
+  return db.prepare('SELECT count(*) AS n FROM jobs').get()?.['n'] as number
+}
+
+/** What an ack spoke of is there, whatever moment the agent died at. */
+function checkKilled(stateDb: string, crowd: Crowd, said: Expected): void {
+  using db = open(stateDb)
+  const column = (text: string): Set<string> =>
+    new Set(
+      db
+        .prepare(text)
+        .all()
+        .map((row) => String(Object.values(row)[0]))
+    )
+  const stored = column('SELECT id FROM commands')
+  same(
+    [...crowd.acknowledged()].filter((id) => !stored.has(id)),
+    [],
+    'acknowledged commands that are lost'
+  )
+  const pins = column('SELECT cid FROM pins')
+  for (const { command, states } of crowd.newest.values()) {
+    if (!states.every(({ status }) => status === 'pinned')) continue
+    // Whatever was said later may have begun to undo it.
+    for (const { cid } of said.lastPins(command)) assert.ok(pins.has(cid), `${cid} was acknowledged as pinned, and is not`)
+  }
+}
+
+/** The end: nothing is left to do, and what stands is what was said. */
+function checkState(stateDb: string, expected: Expected): void {
+  using db = open(stateDb)
+  const all = (text: string): string[] =>
+    db
+      .prepare(text)
+      .all()
+      .map((row) => Object.values(row).join(' '))
+  same(all('PRAGMA integrity_check'), ['ok'], 'integrity of the state')
+  same(all('SELECT action, cid, code FROM jobs'), [], 'jobs')
+  same(all('SELECT cid, pinset FROM holds ORDER BY cid, pinset'), expected.holds, 'holds')
+  same(all('SELECT cid FROM pins ORDER BY cid'), expected.pins, 'pins')
+  const registers = [...expected.registers].map(([key, { rank }]) => `${key} ${rank.command}`)
+  same(all('SELECT author, pinset, cid, kind, id FROM registers'), registers, 'registers')
+}
+
+/** What the agent tells when asked. */
+async function checkTold(crowd: Crowd, expected: Expected): Promise<void> {
+  const held: string[] = []
+  for await (const { cid, pinset, status, op } of crowd.sender().status(crowd.contents.map((content) => cidKey(content.cid)))) {
+    if (op === 'pin') assert.equal(status, 'pinned', `${cid} in ${pinset}`)
+    if (op === 'unpin') assert.equal(status, 'unpinned', `${cid} in ${pinset}`)
+    if (op === 'pin') held.push(`${cid} ${pinset}`)
+  }
+  same(held, expected.holds, 'what the agent tells')
+}
