@@ -2,6 +2,7 @@
 import { writeFileSync } from 'node:fs'
 import { brokenVectors } from '../test/vectors/source/broken.ts'
 import { keyVectors, signatureVectors } from '../test/vectors/source/keys.ts'
+import { negentropyVectors } from '../test/vectors/source/negentropy.ts'
 import { orderVectors, wishVectors } from '../test/vectors/source/order.ts'
 import { queryVectors } from '../test/vectors/source/query.ts'
 import { syncVectors } from '../test/vectors/source/sync.ts'
@@ -20,6 +21,7 @@ export async function vectorFiles(): Promise<ReadonlyMap<string, string>> {
     'presences.json': await presenceVectors(),
     'broken.json': await brokenVectors(),
     'queries.json': queryVectors(),
+    'sync.json': negentropyVectors(),
     'sync-messages.json': await syncVectors(),
     'order.json': orderVectors(),
     'wish.json': wishVectors()

@@ -105,7 +105,7 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
       const { taken, more } = await ports.pull(peer, ended.signal)
       tell(taken)
       if (taken > 0 && more) queue.add(peer)
-      if (taken === 0 && before !== undefined && before === differs(peer)) compared.set(peer, before)
+      if (taken === 0 && !more && before !== undefined && before === differs(peer)) compared.set(peer, before)
     } catch (err) {
       // Nothing is marked by a pull that failed: whatever it did not bring is asked for again, here or elsewhere.
       if (err instanceof PullError) tell(err.result.taken)

@@ -43,7 +43,13 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
     for (const register of registers) {
       const loser = offer({ ...register, command: seq })
       if (register.spelled === '')
-        store.putOperation({ command: seq, index: register.index, cid: undefined, state: { status: 'refused', code: 'unsupported' }, at: now })
+        store.putOperation({
+          command: seq,
+          index: register.index,
+          cid: undefined,
+          state: { status: 'refused', code: 'unsupported' },
+          at: now
+        })
       else touched.add(register.cid)
       if (loser !== undefined) losers.add(loser)
     }
@@ -84,9 +90,7 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
 function outranks(store: Store, { cid, pinset, author, kind, rank }: StoredRegister): boolean {
   return !store
     .registers(cid)
-    .some(
-      (other) => other.pinset === pinset && other.author === author && other.kind === kind && compareRank(other.rank, rank) >= 0
-    )
+    .some((other) => other.pinset === pinset && other.author === author && other.kind === kind && compareRank(other.rank, rank) >= 0)
 }
 
 function registersOf(

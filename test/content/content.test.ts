@@ -11,6 +11,7 @@ import { blockKey } from '../../src/content/multihash.ts'
 import { openBlockIndex } from '../../src/storage/block-index.ts'
 import { leaf, node, tree, type TestBlock } from '../support/dags.ts'
 import { makeContentHome, type ContentHome } from '../support/content-home.ts'
+import { makePinPeer } from '../support/pin-peer.ts'
 
 const DAY = 24 * 60 * 60_000
 const { signal } = new AbortController()
@@ -185,5 +186,54 @@ describe('kill -9', { timeout: 60_000 }, () => {
     await truncate(fileOf(home, torn), 0)
     await home.start()
     expect(await home.content.verify(root.cid, { signal })).toMatchObject({ blocks: 3, missing: 0, corrupt: 0 })
+  })
+})
+
+describe('mending', () => {
+  test('a damaged block with links is fetched anew by the next DAG that shares it', async () => {
+    await using home = await makeContentHome()
+    const inner = await node('shared', [await leaf('low')])
+    const [a, b] = [await node('a', [inner]), await node('b', [inner])]
+    await home.peer.provide([await leaf('low'), inner, a, b])
+    await home.pin(a.cid)
+    await writeFile(fileOf(home, inner), 'no dag-pb at all')
+    // A peer sends nothing twice within some seconds.
+    const other = await makePinPeer()
+    try {
+      await other.provide([inner])
+      await home.content.pin(b.cid, { signal, origins: [home.peer.origin, other.origin] })
+    } finally {
+      await other.stop()
+    }
+    expect(await home.content.verify(b.cid, { signal })).toMatchObject({ blocks: 3, missing: 0, corrupt: 0 })
+    expect(home.content.stat(b.cid)).toEqual({
+      blocks: 3,
+      bytes: [b, inner, await leaf('low')].reduce((sum, { bytes }) => sum + bytes.length, 0)
+    })
+  })
+
+  test('a pin that is repeated tells how far it is, and one that is let go of ends', async () => {
+    await using home = await makeContentHome()
+    const below = await tree('repeated', 4)
+    const root = await node('twice the same', [below[0], below[0]] as TestBlock[])
+    const blocks = [root, ...below]
+    await home.peer.provide(blocks)
+    const whole = await home.pin(root.cid)
+    const seen: { blocks: number; bytes: number }[] = []
+    expect(await home.content.pin(root.cid, { signal, onProgress: (progress) => void seen.push(progress) })).toEqual(whole)
+    expect(seen).toHaveLength(blocks.length)
+    expect(seen.at(-1)).toEqual(whole)
+
+    const last = blocks.at(-1) as TestBlock
+    await rm(fileOf(home, last))
+    await home.peer.lose(last.cid)
+    const mending = expect(home.pin(root.cid)).rejects.toMatchObject({ name: 'ContentError' })
+    await home.content.unpin(root.cid)
+    await mending
+    expect(home.content.stat(root.cid)).toBeUndefined()
+    home.advance(DAY + 1)
+    await home.content.sweep()
+    expect(await home.files()).toEqual([])
+    expect(home.content.usage()).toEqual({ bytes: 0, pins: 0 })
   })
 })

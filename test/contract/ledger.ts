@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, test } from 'vitest'
-import { MAX_AHEAD_MS, MAX_TRACKED_NODES } from '../../src/protocol/limits.ts'
+import { LEDGER_MAX_BYTES, MAX_AHEAD_MS, MAX_TRACKED_NODES } from '../../src/protocol/limits.ts'
 import type { SentCommand } from '../../src/protocol/records.ts'
 import type { Ledger } from '../../src/sender/ledger.ts'
 
@@ -65,6 +65,17 @@ export function describeLedger(name: string, open: OpenLedger): void {
       expect(ledger.unaccepted('net', author, 10)).toHaveLength(2)
       ledger.keep([{ command: 'c1', node: 'n', sequence: 2, envelope: new Uint8Array(), accepted: true, settled: true }])
       expect(ledger.unaccepted('net', author, 10)).toEqual([command(2)])
+    })
+
+    test('forgets the oldest beyond its bounds, a few later than the first that is too much', () => {
+      const ledger = ledgerAt('forgets')
+      const envelope = new Uint8Array(LEDGER_MAX_BYTES / 64)
+      for (let n = 1; n <= 256; n++) ledger.record(command(n, 'pin', { envelope }))
+      const kept = ledger.unaccepted('net', author, 1_000).map(({ id }) => id)
+      expect(kept.length).toBeGreaterThanOrEqual(64)
+      expect(kept.length).toBeLessThan(128)
+      expect(kept.at(-1)).toBe('c256')
+      expect(kept[0]).toBe(`c${257 - kept.length}`)
     })
 
     test('keeps the receipt with the highest sequence of each node', () => {

@@ -206,11 +206,12 @@ describe('--start-daemon', () => {
     expect(existsSync(home)).toBe(false)
   })
 
-  test('--print-unit lets the daemon write its repository', async () => {
+  test('--print-unit lets the daemon write its repository, and both ask for the addresses of the machine', async () => {
     const args = ['node', '--print-unit', '--home', sandbox.path('node'), '--start-daemon', 'ipfs daemon']
     const { stdout } = await sandbox.run(args, { env: { IPFS_PATH: '/var/lib/ipfs' } })
     expect(stdout).toContain('Environment=IPFS_PATH=/var/lib/ipfs\n')
     expect(stdout).toMatch(/^ReadWritePaths=.* -\/var\/lib\/ipfs$/m)
+    expect(stdout).toMatch(/^RestrictAddressFamilies=.* AF_NETLINK$/m)
   })
 })
 

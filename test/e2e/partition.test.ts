@@ -13,7 +13,7 @@ const SPLITS = [
 
 test.for(SPLITS)(`two of five $text${skipped === undefined ? '' : ` (${skipped})`}`, { timeout: 180_000 }, async ({ cut }, { skip }) => {
   skip(skipped !== undefined)
-  const { split, equal, settled } = await partition({ cut, until: 'noticed' })
+  const { split, equal, settled } = await partition({ cut, lasts: 'noticed' })
   const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`
   console.log(`${cut} split of ${seconds(split)}: equal sets ${seconds(equal)} after the heal, all pinned ${seconds(settled)} after it`)
   expect(equal).toBeGreaterThan(0)

@@ -1,5 +1,4 @@
 /** Five machines that are split into three and two while both sides are told what conflicts, and then healed. */
-import assert from 'node:assert/strict'
 import { writeFile } from 'node:fs/promises'
 import { setTimeout as pause } from 'node:timers/promises'
 import { generateKeyFile } from '../../src/identity/key-file.ts'
@@ -10,12 +9,13 @@ import { followOperator, OPERATOR_PROCESS, type RemoteOperator, type TextOperati
 import { createHearing } from './expected.ts'
 import { only } from './network.ts'
 import { same } from './same.ts'
+import { until } from './state.ts'
 
 /** What to do. */
 export interface PartitionOptions {
   readonly cut: Cut
   /** How long the split lasts beyond the commands: until no machine has a link to the other side any more, or so many milliseconds. */
-  readonly until: 'noticed' | number
+  readonly lasts: 'noticed' | number
 }
 
 /** How long it took from the heal, milliseconds. */
@@ -38,7 +38,7 @@ const [ALICE, BOB] = [0, 1] as const
 const DEADLINE_MS = 60_000
 
 /** Splits, heals, and compares; rejects with what is not as it should be. Needs root: see `whyNoNamespaces`. */
-export async function partition({ cut, until }: PartitionOptions): Promise<PartitionTimes> {
+export async function partition({ cut, lasts }: PartitionOptions): Promise<PartitionTimes> {
   await using stack = new AsyncDisposableStack()
   const machines = stack.use(makeNamespaces(5, MINORITY))
   const sandbox = stack.use(createSandbox())
@@ -58,7 +58,7 @@ export async function partition({ cut, until }: PartitionOptions): Promise<Parti
   const address = (machine: number, network = 77): string => `/ip4/10.${network}.0.${machine}/tcp/4101/p2p/${nodes.get(machine)}`
   await start(1, [])
   await Promise.all([2, 3, 4, 5].map((machine) => start(machine, ['--bootstrap', address(1)])))
-  await within('all are linked', () => MACHINES.every((one) => linkedFrom(one).size === 4))
+  await until('all are linked', () => MACHINES.every((one) => linkedFrom(one).size === 4))
 
   const operate = (machine: number, listen: string): Promise<RemoteOperator> => {
     const args = [OPERATOR_PROCESS, NETWORK, listen, `${you}/id_ed25519`, sandbox.path('bob')]
@@ -84,7 +84,7 @@ export async function partition({ cut, until }: PartitionOptions): Promise<Parti
   }
   await say(left, ALICE, 'pin a', 'pin b', 'pin c', 'pin d', 'pin e', 'pin f', 'pin g')
   await left.accepted(ids(MAJORITY), DEADLINE_MS)
-  await within('all have what was said before', async () => (await states()).size === 1)
+  await until('all have what was said before', async () => (await states()).size === 1)
 
   machines.cut(cut)
   const cutAt = performance.now()
@@ -111,13 +111,13 @@ export async function partition({ cut, until }: PartitionOptions): Promise<Parti
   await say(left, BOB, 'pin o')
   await say(right, ALICE, 'pin o')
   await Promise.all([left.accepted(ids(MAJORITY), DEADLINE_MS), right.accepted(ids(MINORITY), DEADLINE_MS)])
-  assert.equal((await states()).size, 2, 'each side has its own sets')
-  if (until === 'noticed') await within('nobody takes a link to the other side for open', () => crossing() === 0)
-  else await pause(Math.max(0, until - (performance.now() - cutAt)))
+  await until('each side has its own sets', async () => (await states()).size === 2)
+  if (lasts === 'noticed') await until('nobody takes a link to the other side for open', () => crossing() === 0)
+  else await pause(Math.max(0, lasts - (performance.now() - cutAt)))
 
   machines.heal()
   const healedAt = performance.now()
-  await within('all have the same sets', async () => (await states()).size === 1)
+  await until('all have the same sets', async () => (await states()).size === 1)
   const equal = performance.now() - healedAt
 
   const expected = hearing.outcome()
@@ -150,11 +150,16 @@ export async function partition({ cut, until }: PartitionOptions): Promise<Parti
     return of.map((machine) => nodes.get(machine) as string)
   }
 
-  /** The different states that machines are in, each asked from its own side: by address, as a link may have been lost to load. */
+  /** The different states that machines are in, each asked from its own side; a machine that does not answer is in one of its own. */
   async function states(): Promise<Set<string>> {
+    const stateOf = (operator: RemoteOperator, target: string): Promise<string> =>
+      operator.sets(target).then(
+        (sets) => sets.join('\n'),
+        () => target
+      )
     const all = [
-      ...MAJORITY.map(async (machine) => (await left.sets(address(machine))).join('\n')),
-      ...MINORITY.map(async (machine) => (await right.sets(address(machine, 78))).join('\n'))
+      ...MAJORITY.map((machine) => stateOf(left, address(machine))),
+      ...MINORITY.map((machine) => stateOf(right, address(machine, 78)))
     ]
     return new Set(await Promise.all(all))
   }
@@ -178,12 +183,4 @@ function operationOf(text: string, cids: Readonly<Record<string, string>>): Text
   const [op, first = '', second = ''] = text.split(' ')
   const [cid, to] = [cids[first] as string, cids[second] as string]
   return op === 'update' ? { op, from: cid, to } : { op: op === 'pin' ? 'pin' : 'unpin', cid }
-}
-
-async function within(what: string, is: () => boolean | Promise<boolean>): Promise<void> {
-  const end = Date.now() + DEADLINE_MS
-  while (!(await is())) {
-    if (Date.now() > end) throw new Error(`not within ${DEADLINE_MS / 1_000} s: ${what}`)
-    await pause(50)
-  }
 }

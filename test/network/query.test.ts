@@ -6,6 +6,7 @@ import { systemClock } from '../../src/network/clock.ts'
 import { createQueryServer, query, QUERY_PROTOCOL, type QueryHandler, type QueryServerOptions } from '../../src/network/query.ts'
 import type { StreamServer } from '../../src/network/streams.ts'
 import { InvalidMessageError } from '../../src/protocol/errors.ts'
+import { MAX_PAGES } from '../../src/protocol/limits.ts'
 import { encodeQueryPage, encodeQueryRequest, type QueryPage, type StatusRow } from '../../src/protocol/query.ts'
 import { bytesOf, NETWORK, startPeer, until, within, type Peer } from './helpers.ts'
 
@@ -68,6 +69,20 @@ describe('an honest question', () => {
     await using peer = await startPeer({ listen: [] })
     await using _server = await serve(node, () => [])
     expect(await collect(query(peer.host, node.address, ask, { signal: within() }))).toEqual([])
+  })
+
+  test('has at most so many pages, but for the empty ones by which a check says that it goes on', async () => {
+    await using node = await startPeer()
+    await using peer = await startPeer({ listen: [] })
+    let rows = 0
+    await using _server = await serve(node, function* () {
+      for (let i = 0; i <= MAX_PAGES; i++) yield pageOf(i, rows)
+    })
+    const check = { ...ask, check: true } as const
+    expect(await collect(query(peer.host, node.address, check, { signal: within() }))).toHaveLength(MAX_PAGES + 1)
+    await expect(collect(query(peer.host, node.address, ask, { signal: within() }))).rejects.toMatchObject({ code: 'size' })
+    rows = 1
+    await expect(collect(query(peer.host, node.address, check, { signal: within() }))).rejects.toMatchObject({ code: 'size' })
   })
 
   test('of another network is declined by its name, before the handler', async () => {

@@ -181,6 +181,17 @@ test('a pull that left some is followed by another', async () => {
   await catchUp.stop()
 })
 
+test('a pull that was ended early compared nothing to the end', async () => {
+  catchUp.start()
+  await announce(ann, digest(1))
+  clock.advance(1_000)
+  await pulls[0]?.end({ more: true })
+  await announce(ann, digest(1))
+  clock.advance(10_000)
+  expect(peers()).toEqual([ann.id, ann.id])
+  await catchUp.stop()
+})
+
 test('now and then somebody is asked for no reason', async () => {
   catchUp.start()
   subscribers = [ann.id]

@@ -1,7 +1,9 @@
-import { existsSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, readFileSync } from 'node:fs'
 import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { describe, expect, onTestFinished, test, vi } from 'vitest'
 import { systemClock } from '../../src/network/clock.ts'
 import { createBackendWatch } from '../../src/node/backend-watch.ts'
@@ -245,8 +247,11 @@ describe('through the shell', () => {
     )
 
   const isAlive = (pid: string): boolean => {
+    const status = `/proc/${pid}/stat`
     try {
-      return process.kill(Number(pid), 0)
+      process.kill(Number(pid), 0)
+      // What has ended and was not collected yet is there, too.
+      return !existsSync(status) || !readFileSync(status, 'utf8').includes(') Z ')
     } catch {
       return false
     }
@@ -288,9 +293,15 @@ describe('through the shell', () => {
     const dir = await folder()
     const running = run(`exec sh -c '${await slowScript(dir)} & wait'`, quiet)
     await appears(join(dir, 'pid'))
+    const order: string[] = []
+    const ended = running.ended.then(({ how }) => order.push(how))
     running.kill('SIGTERM')
-    expect(await running.ended).toMatchObject({ how: 'SIGTERM' })
-    expect(existsSync(join(dir, 'gone'))).toBe(true)
+    await appears(join(dir, 'gone'))
+    order.push('gone')
+    // Where nobody collects orphans, this ends the waiting for it.
+    running.kill('SIGKILL')
+    await ended
+    expect(order).toEqual(['gone', 'SIGTERM'])
   })
 
   test('what does not listen is ended by force, stopped as it is', async () => {
@@ -302,6 +313,22 @@ describe('through the shell', () => {
     running.kill('SIGKILL')
     expect(await running.ended).toMatchObject({ how: 'SIGKILL' })
     expect(isAlive(pid)).toBe(false)
+  })
+
+  test('a program that ends without a word takes what it runs with it', async () => {
+    const dir = await folder()
+    const sources = ['src/node/shell.ts', 'src/network/clock.ts'].map((file) => JSON.stringify(resolve(import.meta.dirname, '../..', file)))
+    const script = `
+      import { createShell } from ${sources[0]}
+      import { systemClock } from ${sources[1]}
+      createShell({ clock: systemClock })('echo $$ > ${dir}/pid; exec sleep 30', () => {})
+      process.stdin.once('data', () => process.exit(1)).resume()`
+    const program = spawn(process.execPath, ['--input-type=module', '-e', script], { stdio: ['pipe', 'ignore', 'inherit'] })
+    const pid = await appears(join(dir, 'pid'))
+    expect(isAlive(pid)).toBe(true)
+    program.stdin.write('end')
+    await once(program, 'exit')
+    await vi.waitFor(() => expect(isAlive(pid)).toBe(false), { timeout: 10_000 })
   })
 
   test('what a command left behind and handed on is not ended', async () => {

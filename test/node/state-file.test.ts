@@ -86,6 +86,21 @@ describe('an export', () => {
     expect(await exportText(home, { authorize: extra })).not.toContain('closed_key')
   })
 
+  test('goes by the file where the agent has not read it yet', async () => {
+    const home = homes.home()
+    using core = await openAgent(home, `${line()}\n${line(bob)}`)
+    expect(core.standings.count()).toBe(2)
+    writeKeys(home, `@revoked ${line()}`)
+    const closed = objects(await exportText(home, { at: 9 })).filter((one) => 'closed_key' in one)
+    expect(new Map(closed.map((one) => [one['closed_key'], one['revoked']]))).toEqual(
+      new Map([
+        [ann.author, true],
+        [bob.author, false]
+      ])
+    )
+    expect(new Set(closed.map((one) => one['closed']))).toEqual(new Set([iso(START + 9)]))
+  })
+
   test('of a home whose file is gone closes every key; one that others may write is no file to go by', async () => {
     const home = homes.home()
     using core = await openAgent(home, line())

@@ -1,11 +1,12 @@
-import { existsSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, rmSync, statSync } from 'node:fs'
 import fc from 'fast-check'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
+import { createKeyring } from '../../src/node/state-home.ts'
 import { addAuthorizedLine } from '../../src/identity/authorized-keys-file.ts'
 import { addKnownNodes } from '../../src/identity/known-nodes-file.ts'
 import { parseAuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
 import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
-import { MAX_AHEAD_MS, MAX_KEY_LINES } from '../../src/protocol/limits.ts'
+import { MAX_AHEAD_MS, MAX_KEY_FILE_BYTES, MAX_KEY_LINES } from '../../src/protocol/limits.ts'
 import { formatPublicKey, nodeIdOf } from '../../src/protocol/ssh-key.ts'
 import { formatStateLine } from '../../src/protocol/state-lines.ts'
 import { lockHome } from '../../src/storage/lock.ts'
@@ -186,12 +187,12 @@ describe('into a home that is in use', () => {
       using core = await openAgent(to, line(bob, 'bob here'))
       await putKeys(core, '')
     }
-    writeFileSync(to.files.authorizedKeys, '')
+    rmSync(to.files.authorizedKeys)
     const { text } = await usedHome()
     const before = (await stateOf(to))[1]
-    expect(before).toMatchObject({ closed_key: bob.author, comment: 'bob here' })
-    expect(await importText(to, text, { at: 2_000 })).toMatchObject({ stored: 0, omitted: 5 })
-    expect((await stateOf(to))[1]).toEqual(before)
+    expect(before).toMatchObject({ closed_key: bob.author, comment: 'bob here', closed: new Date(START).toISOString() })
+    expect(await importText(to, text, { at: 2_000 })).toMatchObject({ stored: 3, granted: [{ author: ann.author }] })
+    expect((await stateOf(to)).filter((one) => (one as { closed_key?: string }).closed_key === bob.author)).toEqual([before])
   })
 
   test('while its agent runs nothing is done', async () => {
@@ -323,6 +324,29 @@ describe('a file that is not whole', () => {
       expect([done.stored, done.granted]).toEqual([1, []])
     }
   })
+})
+
+test('a CID that two pinsets want is one CID to hold', async () => {
+  const from = homes.home()
+  using core = await openAgent(from, line())
+  const operations = [{ op: 'pin', cid: cidOf('x') }] as const
+  for (const pinset of ['default', 'site'])
+    expect(core.hear((await command(ann, { operations, pinset, time: at(1) })).bytes)).toBe('accept')
+  expect(await importText(homes.home(), await exportText(from))).toMatchObject({ stored: 2, cids: 1 })
+})
+
+test('what a file says of keys is bounded', () => {
+  const keyring = createKeyring(START)
+  const grant = { author: ann.author, comment: '', rights: ['pin'], admin: false } as const
+  const closed = { kind: 'closed', standing: { grant, closedAt: 1, voided: false } } as const
+  expect([keyring.add(closed), keyring.add(closed)]).toEqual([undefined, expect.stringContaining('again')])
+  const long = 'x'.repeat(16_000)
+  const answers = Array.from({ length: 300 }, (_, i) =>
+    keyring.add({ kind: 'key', line: `${i} ${long}`, author: `SHA256:${i}`, isRevoked: false })
+  )
+  expect(answers.filter((answer) => answer === undefined)).toHaveLength(262)
+  expect(answers.at(-1)).toBe(`more than ${MAX_KEY_FILE_BYTES} bytes of keys`)
+  expect(Buffer.byteLength(keyring.text())).toBeLessThan(MAX_KEY_FILE_BYTES)
 })
 
 test('an import that is called off keeps what it stored, and lets the home go', async () => {

@@ -35,129 +35,129 @@ export interface Line {
 export type KeyFile = ReadonlyMap<Author, Line | 'revoked'>
 
 /** An author as the file has it, or had it last. */
-export interface Known {
+interface Known {
   readonly line: Line
   readonly closedAt?: number
   readonly isRevoked: boolean
 }
 
-/** What an author said last, of one kind, on a CID in a pinset. */
-export interface Place {
+/** A register: what an author said last, of one kind, on a CID in a pinset. */
+interface Register {
   readonly said: Said
   readonly index: number
-  readonly name: string
+  /** Its place: of two with the same the higher rank stands. */
+  readonly place: string
   readonly kind: string
   readonly cid: string
   readonly rank: readonly (number | string)[]
   readonly expires?: number
   /** The other CID of an `update`. */
   readonly other?: string
-  readonly isUnknown: boolean
+  readonly isUnknown?: true
 }
 
-/** What is wanted of a CID in a pinset, and what decides it. */
-export interface Wanted {
+/** What is wanted of a CID in a pinset, and the register that decides it. */
+interface Wish {
   readonly want: 'pin' | 'unpin' | 'none'
-  readonly by?: Place
+  readonly by?: Register
 }
 
-/** Positive when `a` outranks `b` (PROTOCOL.md 9). */
-export function compare(a: Place['rank'], b: Place['rank']): number {
-  const i = a.findIndex((value, n) => value !== b[n])
-  return i < 0 ? 0 : (a[i] as number) > (b[i] as number) ? 1 : -1
+function outranks({ rank }: Register, other: Register | undefined): boolean {
+  const i = rank.findIndex((value, n) => value !== other?.rank[n])
+  return other === undefined || (i >= 0 && (rank[i] as number) > (other.rank[i] as number))
 }
 
-function outranks({ rank }: Place, other: Place | undefined): boolean {
-  return other === undefined || compare(rank, other.rank) > 0
-}
-
-/** The places that a command asks for. */
-export function placesOf(said: Said): Place[] {
+/** The registers that a command asks for. */
+function registersOf(said: Said): Register[] {
   const { author, pinset, time, id } = said
-  return said.operations.flatMap((operation, index): Place[] => {
+  return said.operations.flatMap((operation, index): Register[] => {
     const at = operation.at ?? time
     const rank = [at.ms, at.counter, time.ms, time.counter, id]
-    const place = (kind: string, cid: string, rest: Partial<Place> = {}): Place => {
-      return { said, index, name: `${pinset} ${cid} ${author} ${kind}`, kind, cid, rank, isUnknown: false, ...rest }
+    const register = (kind: string, cid: string, rest: Partial<Register> = {}): Register => {
+      return { said, index, place: `${pinset} ${cid} ${author} ${kind}`, kind, cid, rank, ...rest }
     }
     switch (operation.op) {
       case 'pin':
-        return [place('pin', operation.cid, operation.expires === undefined ? {} : { expires: operation.expires })]
+        return [register('pin', operation.cid, operation.expires === undefined ? {} : { expires: operation.expires })]
       case 'unpin':
-        return [place('unpin', operation.cid)]
+        return [register('unpin', operation.cid)]
       case 'update':
-        return [place('pin', operation.to, { other: operation.from }), place('unpin', operation.from, { other: operation.to })]
+        return [register('pin', operation.to, { other: operation.from }), register('unpin', operation.from, { other: operation.to })]
       case 'unknown': {
         const { kind, cid } = operation
         // A kind to come never meets `pin` or `unpin`; without a CID it meets nothing at all.
         const own = kind === 'pin' || kind === 'unpin' ? kind : `to come: ${kind}`
-        return [place(own, cid ?? `${id}/${index}`, { isUnknown: true })]
+        return [register(own, cid ?? `${id}/${index}`, { isUnknown: true })]
       }
     }
   })
 }
 
-/** The places as they stand when all this was said, in whatever order. */
-export function standingPlaces(all: Iterable<Said>): ReadonlyMap<string, Place> {
-  const places = new Map<string, Place>()
-  for (const place of [...all].flatMap(placesOf)) {
-    if (outranks(place, places.get(place.name))) places.set(place.name, place)
+/** The registers that stand when all this was said, in whatever order, by their places. */
+export function standing(all: Iterable<Said>): ReadonlyMap<string, Register> {
+  const registers = new Map<string, Register>()
+  for (const register of [...all].flatMap(registersOf)) {
+    if (outranks(register, registers.get(register.place))) registers.set(register.place, register)
   }
-  return places
+  return registers
 }
 
-/** The command sets: of each author and pinset the commands that hold a place, in order of (ms, id). */
+/** The command sets, by `author pinset`: of each the commands that hold a register, in order of (ms, id). */
 export function setsOf(all: Iterable<Said>): ReadonlyMap<string, readonly Said[]> {
-  const holding = new Set([...standingPlaces(all).values()].map(({ said }) => said))
+  const holding = new Set([...standing(all).values()].map(({ said }) => said))
   const order = (a: Said, b: Said): number => a.time.ms - b.time.ms || (a.id < b.id ? -1 : 1)
   return Map.groupBy([...holding].toSorted(order), ({ author, pinset }) => `${author} ${pinset}`)
 }
 
-/** The root of a set (PROTOCOL.md 11). */
+/** The root of a set, hex. */
 export function rootOf(set: readonly Said[]): string {
-  return createHash('sha256').update(Buffer.from(set.map(({ id }) => id).join(''), 'hex')).digest('hex')
+  return createHash('sha256')
+    .update(Buffer.from(set.map(({ id }) => id).join(''), 'hex'))
+    .digest('hex')
+}
+
+/** Whether what was accepted at a time is not before the line, nor behind its end. */
+export function isTimely({ line, closedAt = Infinity }: Pick<Known, 'line' | 'closedAt'>, acceptedAt: number): boolean {
+  const { validAfter = 0, expiryTime = Infinity } = line
+  return acceptedAt <= closedAt && acceptedAt >= validAfter && acceptedAt < expiryTime
 }
 
 function covers({ pinsets }: Line, pinset: string): boolean {
-  if (pinset === '' || pinsets === undefined) return true
-  return pinsets.some((pattern) => new RegExp(`^${pattern.replaceAll('.', '\\.').replaceAll('*', '.*')}$`).test(pinset))
+  return pinset === '' || pinsets === undefined || pinsets.some((one) => new RegExp(`^${one.replaceAll('*', '.*')}$`).test(pinset))
 }
 
 /** Makes a node that has heard nothing and has no file. */
 export function createModelNode() {
   let file: KeyFile = new Map()
   const authors = new Map<Author, Known>()
-  /** All that was taken, with when it was first accepted. */
+  /** All that was taken, with when it was first accepted; and what stands of it. */
   const taken = new Map<Said, number>()
-  /** All that was ever taken: what pushed others out may be forgotten before them. */
+  let registers = standing([])
+  /** Also what was forgotten since: it may have pushed out what is still there. */
   const ever = new Set<Said>()
   /** `CID pinset` of what is kept. */
   const holds = new Set<string>()
-  /** What the backend is known to have. */
+  /** What the backend is known to have, and what it is told to do. */
   const pinned = new Set<string>()
-  /** What the backend is told to do. */
   const jobs = new Map<string, 'pin' | 'unpin'>()
 
+  /** Pinsets that hold a CID. */
   const heldBy = (cid: string): string[] => [...holds].flatMap((hold) => (hold.startsWith(`${cid} `) ? [hold.slice(cid.length + 1)] : []))
-  let known = standingPlaces([])
-  const places = (): ReadonlyMap<string, Place> => known
 
-  /** Why a place does not count (PROTOCOL.md 10): undefined when it does. */
-  const whyNot = ({ said, kind, other, isUnknown }: Place): string | undefined => {
-    const { line, closedAt, isRevoked } = authors.get(said.author) as Known
-    const acceptedAt = taken.get(said) as number
-    if (isRevoked) return 'unauthorised'
-    if (isUnknown) return 'unsupported'
-    if (acceptedAt > (closedAt ?? Infinity)) return 'expired'
-    if (acceptedAt < (line.validAfter ?? 0) || acceptedAt >= (line.expiryTime ?? Infinity)) return 'expired'
-    if (!covers(line, said.pinset)) return 'pinset'
-    const needed = other === undefined ? [kind] : ['pin', 'unpin']
-    return needed.every((right) => line.rights.includes(right as 'pin')) ? undefined : 'operation'
+  /** Why a register does not count (section 10): undefined when it does. */
+  const whyNot = (register: Register): string | undefined => {
+    const known = authors.get(register.said.author) as Known
+    const needed = register.other === undefined ? [register.kind] : ['pin', 'unpin']
+    if (known.isRevoked) return 'unauthorised'
+    if (register.isUnknown) return 'unsupported'
+    if (!isTimely(known, taken.get(register.said) as number)) return 'expired'
+    if (!covers(known.line, register.said.pinset)) return 'pinset'
+    return needed.every((right) => known.line.rights.includes(right as 'pin')) ? undefined : 'operation'
   }
 
-  const wish = (cid: string, pinset: string, now: number): Wanted => {
-    const spoken = [...places().values()].filter((place) => place.cid === cid && place.said.pinset === pinset)
-    const counting = spoken.filter((place) => whyNot(place) === undefined).toSorted((a, b) => compare(b.rank, a.rank))
+  const wish = (cid: string, pinset: string, now: number): Wish => {
+    const spoken = [...registers.values()].filter((one) => one.cid === cid && one.said.pinset === pinset)
+    const counting = spoken.filter((one) => whyNot(one) === undefined).toSorted((a, b) => (outranks(a, b) ? -1 : 1))
     for (const by of counting) {
       if (by.kind === 'unpin') return { want: 'unpin', by }
       if (by.expires === undefined || now < by.expires) return { want: 'pin', by }
@@ -166,25 +166,27 @@ export function createModelNode() {
     return counting[0] === undefined ? { want: 'none' } : { want: 'unpin', by: counting[0] }
   }
 
-  /** Whether an update's unpin waits: for a CID that is wanted and not pinned yet, or for what replaces that. */
-  const waits = ({ kind, other, said: { pinset } }: Place, now: number): boolean => {
-    if (kind !== 'unpin' || other === undefined || pinned.has(other)) return false
+  /** Whether an update's unpin waits: for a CID that is wanted and not pinned yet, or waits itself for what replaces it. */
+  const waits = ({ kind, other, said: { pinset } }: Register, now: number): boolean => {
+    if (kind !== 'unpin' || other === undefined || (pinned.has(other) && jobs.get(other) !== 'unpin')) return false
     const { want, by } = wish(other, pinset, now)
     return want === 'pin' || (by !== undefined && waits(by, now))
   }
 
-  /** Acts on what is wanted now: what is held changes by a wish alone, and ends by an unpin or an expiry alone. */
+  /**
+   * Acts on what is wanted now. A hold begins with a wish. It ends, once bytes are there, by an unpin or an expiry alone: that is the
+   * evidence, and it is judged then. What nobody who counts speaks of stays held as it is.
+   */
   const settle = (now: number): void => {
-    const spoken = new Map([...places().values()].map(({ cid, said: { pinset } }) => [`${cid} ${pinset}`, { cid, pinset }]))
-    const wishes = [...spoken].map(([hold, { cid, pinset }]) => ({ hold, cid, pinset, ...wish(cid, pinset, now) }))
-    const wanted = new Set(wishes.flatMap(({ cid, want }) => (want === 'pin' ? [cid] : [])))
+    const spoken = new Map([...registers.values()].map(({ cid, said: { pinset } }) => [`${cid} ${pinset}`, { cid, pinset }]))
+    const wishes = [...spoken].map(([hold, { cid, pinset }]) => ({ hold, cid, ...wish(cid, pinset, now) }))
     // Of what is wanted again while it is being let go nobody knows whether it is still there.
-    for (const cid of wanted) if (jobs.get(cid) === 'unpin') pinned.delete(cid)
+    for (const { cid, want } of wishes) if (want === 'pin' && jobs.get(cid) === 'unpin') pinned.delete(cid)
     for (const { hold, cid, want, by } of wishes) {
       if (want === 'pin') holds.add(hold)
-      else if (want === 'unpin' ? !waits(by as Place, now) : !pinned.has(cid)) holds.delete(hold)
+      else if (want === 'unpin' ? !waits(by as Register, now) : !pinned.has(cid)) holds.delete(hold)
     }
-    for (const cid of new Set(wishes.map((one) => one.cid))) {
+    for (const { cid } of wishes) {
       const isHeld = heldBy(cid).length > 0
       if (isHeld && !pinned.has(cid)) jobs.set(cid, 'pin')
       else if (!isHeld && (pinned.has(cid) || jobs.has(cid))) jobs.set(cid, 'unpin')
@@ -192,9 +194,8 @@ export function createModelNode() {
     }
   }
 
-  /** Whether a command would hold a place if it were taken. */
-  const mayHold = (said: Said): boolean => placesOf(said).some((place) => outranks(place, known.get(place.name)))
-  const isPlaced = (said: Said): boolean => [...places().values()].some((place) => place.said === said)
+  const isHolding = (said: Said): boolean => [...registers.values()].some((one) => one.said === said)
+  const wouldHold = (said: Said): boolean => registersOf(said).some((one) => outranks(one, registers.get(one.place)))
 
   return {
     authors,
@@ -202,12 +203,13 @@ export function createModelNode() {
     pinned,
     jobs,
     heldBy,
-    places,
-    whyNot,
     wish,
     settle,
-    isPlaced,
-    mayHold,
+    isHolding,
+    wouldHold,
+
+    /** When pins expire. */
+    expiries: (): readonly number[] => [...registers.values()].flatMap(({ expires }) => expires ?? []),
 
     /** A file comes into force: a line that is gone closes its key, `@revoked` voids it, a line that is back opens it. */
     read(next: KeyFile, now: number): void {
@@ -219,7 +221,7 @@ export function createModelNode() {
       settle(now)
     },
 
-    /** What becomes of a command that gossip brings (PROTOCOL.md 7). */
+    /** What becomes of a command that gossip brings (section 7). */
     hear(said: Said, now: number): string {
       if (taken.has(said)) return 'duplicate'
       const line = file.get(said.author)
@@ -229,34 +231,32 @@ export function createModelNode() {
       return covers(line, said.pinset) ? 'accept' : 'pinset'
     },
 
-    /** Whether the node keeps the set in step with others (PROTOCOL.md 11). */
+    /** Whether the node keeps the set in step with others (section 11). */
     wants(author: Author, pinset: string): boolean {
       const known = authors.get(author)
       return known !== undefined && !known.isRevoked && covers(known.line, pinset)
     },
 
-    /** What becomes of a command that another node hands over, who first accepted it at `acceptedAt` (PROTOCOL.md 11). */
+    /** What becomes of a command of another node, which may be believed that it was first accepted at `acceptedAt` (section 11). */
     judge(said: Said, acceptedAt: number, now: number): string {
       const known = authors.get(said.author)
       if (taken.has(said)) return 'known'
       if (known === undefined || known.isRevoked) return 'unauthorised'
-      if (acceptedAt > (known.closedAt ?? Infinity)) return 'expired'
-      if (acceptedAt < (known.line.validAfter ?? 0)) return 'unauthorised'
-      if (acceptedAt >= (known.line.expiryTime ?? Infinity)) return 'expired'
+      if (!isTimely(known, acceptedAt)) return acceptedAt < (known.line.validAfter ?? 0) ? 'unauthorised' : 'expired'
       if (said.time.ms > now + MAX_AHEAD_MS) return 'skew'
       if (!covers(known.line, said.pinset)) return 'pinset'
-      return mayHold(said) ? 'held' : 'passed'
+      return wouldHold(said) ? 'held' : 'passed'
     },
 
     /** Keeps a command. */
     take(said: Said, acceptedAt: number, now: number): void {
       taken.set(said, acceptedAt)
       ever.add(said)
-      known = standingPlaces(taken.keys())
+      registers = standing(taken.keys())
       settle(now)
     },
 
-    /** Lets go of a command that holds no place. */
+    /** Lets go of a command that holds no register. */
     forget(said: Said): void {
       taken.delete(said)
     },
@@ -269,27 +269,25 @@ export function createModelNode() {
       settle(now)
     },
 
-    /** How far an operation has come, its amount and its tries left out (PROTOCOL.md 5); of several right answers all. */
-    state(said: Said, index: number, now: number): readonly string[] {
+    /** How far an operation has come (section 5); where the order of arrival decides, all right answers. */
+    states(said: Said, index: number, now: number): readonly string[] {
       // An update speaks through the CID that it pins.
-      const place = placesOf(said).find((one) => one.index === index) as Place
-      const holder = places().get(place.name) as Place
-      if (holder.said !== said) {
-        const above = [...ever].flatMap(placesOf).filter((one) => one.name === place.name && outranks(one, place))
-        return above.map((one) => `superseded by ${one.said.id}`)
+      const mine = registersOf(said).find((one) => one.index === index) as Register
+      if (registers.get(mine.place)?.said !== said) {
+        const above = [...ever].flatMap(registersOf).filter((one) => one.place === mine.place && outranks(one, mine))
+        return above.map((one) => `superseded ${one.said.id}`)
       }
       // Of a revoked key either is true.
-      if (holder.isUnknown) return ['refused unsupported', 'refused unauthorised']
-      const code = whyNot(holder)
+      if (mine.isUnknown) return ['refused unsupported', 'refused unauthorised']
+      const code = whyNot(mine)
       if (code !== undefined) return [`refused ${code}`]
-      const { cid, kind } = holder
-      const { want, by } = wish(cid, said.pinset, now)
-      if (kind !== want && (by?.said !== said || by.index !== index)) return [`superseded by ${by?.said.id}`]
-      if (want === 'pin') return pinned.has(cid) ? ['pinned'] : ['queued', 'failed']
-      return heldBy(cid).includes(said.pinset) || jobs.get(cid) === 'unpin' ? ['queued'] : [`unpinned ${heldBy(cid).toSorted().join()}`]
+      const { want, by } = wish(mine.cid, said.pinset, now)
+      if (mine.kind !== want && (by?.said !== said || by.index !== index)) return [`superseded ${by?.said.id}`]
+      if (want === 'pin') return pinned.has(mine.cid) ? ['pinned'] : ['queued', 'failed']
+      const holding = heldBy(mine.cid)
+      return holding.includes(said.pinset) || jobs.get(mine.cid) === 'unpin' ? ['queued'] : [`unpinned ${holding.toSorted().join()}`]
     }
   }
-
 }
 
 /** A node of the model. */

@@ -155,12 +155,13 @@ export function createKuboCommands(store: RpcStore): Commands {
   }
 
   /** A CARv1; unlike `dag/stat` Kubo checks each hash here. */
-  async function exported({ response }: Call, path: string): Promise<void> {
+  async function exported({ query, response, signal }: Call, path: string): Promise<void> {
     const section = (...parts: Uint8Array[]): Buffer => {
       const bytes = Buffer.concat(parts)
       return Buffer.concat([varint.encodeTo(bytes.length, new Uint8Array(varint.encodingLength(bytes.length))), bytes])
     }
     const root = cidOf(path)
+    if (query.get('offline') !== 'true') await store.pin(root, { signal, origins: [] })
     if ((await store.read(root)) === undefined) throw new Error(`block was not found locally (offline): ipld: could not find ${root}`)
     response.setHeader('content-type', 'application/vnd.ipld.car')
     response.write(section(dagCbor.encode({ roots: [root], version: 1 })))

@@ -49,7 +49,7 @@ export async function followOperator(running: Running): Promise<RemoteOperator> 
     const answer = last.then(async () => {
       child.stdin.write(`${JSON.stringify(what)}\n`)
       const answered = await next()
-      if (answered['error'] !== undefined) throw new Error(`${what.do}: ${String(answered['error'])}`)
+      if (typeof answered['error'] === 'string') throw new Error(`${what.do}: ${answered['error']}`)
       return answered
     })
     last = answer.catch(() => undefined)

@@ -3,6 +3,7 @@
  * store, settler, standings, intake, admission, sets, expiry and retention. The backend is played: what it does and what of it is
  * written are two things.
  */
+import { CID } from 'multiformats/cid'
 import { createAdmission, type Admission, type Admitted } from '../../src/node/admission.ts'
 import { createExpiry } from '../../src/node/expiry.ts'
 import { createIntake, type Intake } from '../../src/node/intake.ts'
@@ -14,6 +15,7 @@ import { openStandings, type Standings } from '../../src/node/standings.ts'
 import type { Store } from '../../src/node/store.ts'
 import type { FailureCode } from '../../src/protocol/ack.ts'
 import type { AuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
+import { cidKey } from '../../src/protocol/cid.ts'
 import type { Clock } from '../../src/protocol/clock.ts'
 import { commandIdFrom, type CommandId } from '../../src/protocol/envelope.ts'
 import { coversPinset } from '../../src/protocol/grants.ts'
@@ -50,8 +52,8 @@ export interface SimulatedAgent extends Disposable {
   readonly run: Process
   /** Whether it was killed: then nothing is to be done but {@link SimulatedAgent.restart}. */
   readonly isDead: boolean
-  /** CIDs that the backend has. */
-  readonly backend: Set<string>
+  /** CIDs (keys) that the backend has, one for each spelling that it has. */
+  contents(): readonly string[]
   /** It dies instead of starting another transaction once it has made so many more. */
   killAfter(transactions: number): void
   /** Transactions since it was told when to die, or started. */
@@ -68,6 +70,7 @@ class Killed extends Error {}
 
 /** Starts one over `file`; `wall` is what its clock shows, milliseconds since the epoch. */
 export async function startSimulatedAgent(file: string, wall: () => number, keys: AuthorizedKeys): Promise<SimulatedAgent> {
+  /** A daemon knows a CID and its twin of the other version as two. */
   const backend = new Set<string>()
   let fuse = Infinity
   let commits = 0
@@ -124,7 +127,7 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
     get isDead() {
       return isDead
     },
-    backend,
+    contents: () => [...backend].map((spelled) => cidKey(CID.parse(spelled))),
     killAfter(transactions) {
       commits = 0
       fuse = transactions
@@ -144,8 +147,8 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
       const job = store.job(cid)
       if (job === undefined) throw new Error(`no job for ${cid}`)
       if (outcome === 'done' || outcome === 'lost') {
-        if (job.action === 'pin') backend.add(cid)
-        else backend.delete(cid)
+        if (job.action === 'pin') backend.add(job.spelled)
+        else backend.delete(job.spelled)
       }
       if (outcome === 'lost') return
       const changes = noChanges()

@@ -60,6 +60,9 @@ const REST_BYTES = MAX_HEAD_BYTES + 3 + 16
 /** Most that a list takes beside its ids: a count of up to 2^21 is written in 3 bytes. */
 const MAX_LIST_HEAD_BYTES = MAX_HEAD_BYTES + 3
 
+/** Ranges that one message asks about: as many as an honest answer can be about, and no more milliseconds than that for small ones. */
+const MAX_ASKED = 4_096
+
 /** Something to ask about: as it is, or in parts because it is known to differ. */
 interface Question extends Span {
   readonly inParts: boolean
@@ -84,7 +87,7 @@ export function createInitiator(set: ItemSet, options: MessageOptions = {}): Ini
       out.skip(question.lower)
       const parts = question.inParts ? partsOf(set, question.lower, question.upper) : [{ ...question, ...positions(set, question) }]
       for (const part of parts) writePart(set, part, out)
-      if (out.length > maxBytes) {
+      if (out.length > maxBytes || written.length + parts.length > MAX_ASKED) {
         takeBack()
         break
       }

@@ -93,7 +93,7 @@ export function* readRanges(message: Uint8Array): Generator<Range> {
     const prefix = bytes(length, 1)
     // What stands behind the end of time means nothing.
     if (step === 0) return HIGHEST
-    const ms = lower.ms + step - 1
+    const ms = lower.ms + (step - 1)
     if (ms > Number.MAX_SAFE_INTEGER) throw new InvalidMessageError('encoding', 'a time that is too large')
     return { ms, prefix: withoutZeros(prefix) }
   }
@@ -178,6 +178,8 @@ export function createRangeWriter(): RangeWriter {
 
 function withoutZeros(prefix: Uint8Array): Uint8Array {
   let { length } = prefix
+  // Most bounds have none: one for all of them.
+  if (length === 0) return LOWEST.prefix
   while (length > 0 && prefix[length - 1] === 0) length--
   return prefix.subarray(0, length)
 }

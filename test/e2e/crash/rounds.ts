@@ -4,8 +4,6 @@
  */
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
-import { DatabaseSync } from 'node:sqlite'
-import { homeLayout } from '../../../src/config/home.ts'
 import { cidKey } from '../../../src/protocol/cid.ts'
 import { createSandbox, type Sandbox } from '../../support/cli.ts'
 import { createOperator } from '../../support/operator.ts'
@@ -13,6 +11,7 @@ import { createRandom } from '../../support/random.ts'
 import { createHearing, type Expected } from '../expected.ts'
 import { startAgent, type Agent } from '../network.ts'
 import { same } from '../same.ts'
+import { checkState, jobs, rows, until } from '../state.ts'
 import { makeCrowd, type Crowd } from './crowd.ts'
 import { makeGround, type GroundName } from './grounds.ts'
 
@@ -48,7 +47,6 @@ const NETWORK = 'crashes'
 const EARLY = 0.25
 /** A kill comes within this time after the first command, milliseconds. */
 const LATEST_KILL_MS = 700
-const SETTLE_MS = 60_000
 
 /** Does the rounds; rejects with the first fault. */
 export async function crash(options: CrashOptions): Promise<CrashSummary> {
@@ -66,7 +64,6 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
   )
   const hearing = createHearing(NETWORK)
   const home = sandbox.path('node')
-  const { stateDb } = homeLayout(home)
   const listen = ['--listen', '/ip4/127.0.0.1/tcp/0']
   const authorize = crowd.lines.flatMap((line) => ['--authorize', line])
   const args = ['node', '--json', '--home', home, '--network', NETWORK, ...listen, ...ground.args, ...authorize]
@@ -106,13 +103,13 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
     count()
     assert.deepEqual(faults, [])
     hearing.add(crowd.envelopes())
-    checkKilled(stateDb, crowd, hearing.outcome())
+    checkKilled(home, crowd, hearing.outcome())
     log(`round ${round} of ${rounds}: ${crowd.heard} acks heard, ${crowd.contents.length} CIDs, ${counts.repeated} done twice`)
   }
 
   const agent = await start()
   await crowd.meet(agent)
-  await until('everything is accepted and done', () => crowd.unaccepted() === 0 && jobs(stateDb) === 0)
+  await until('everything is accepted and done', () => crowd.unaccepted() === 0 && jobs(home) === 0)
   const envelopes = crowd.envelopes()
   hearing.add(envelopes)
   const expected = hearing.outcome()
@@ -121,8 +118,8 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
   assert.equal((await agent.process.end()).code, 0)
   count()
   assert.deepEqual(faults, [])
-  checkKilled(stateDb, crowd, expected)
-  checkState(stateDb, expected)
+  checkKilled(home, crowd, expected)
+  checkState(home, expected)
   await ground.check(home, expected.pins)
   return { rounds, ...counts, kills: counts.kills - 1, commands: envelopes.length, acks: crowd.heard, pins: expected.pins.length }
 }
@@ -144,61 +141,17 @@ function acksHeard(crowd: Crowd, more: number): Promise<void> {
   })
 }
 
-async function until(what: string, is: () => boolean): Promise<void> {
-  const end = Date.now() + SETTLE_MS
-  while (!is()) {
-    if (Date.now() > end) throw new Error(`not within ${SETTLE_MS / 1_000} s: ${what}`)
-    await pause(50)
-  }
-}
-
-function open(stateDb: string): DatabaseSync {
-  return new DatabaseSync(stateDb, { readOnly: true, timeout: 5_000 })
-}
-
-function jobs(stateDb: string): number {
-  using db = open(stateDb)
-  return db.prepare('SELECT count(*) AS n FROM jobs').get()?.['n'] as number
-}
-
 /** What an ack spoke of is there, whatever moment the agent died at. */
-function checkKilled(stateDb: string, crowd: Crowd, said: Expected): void {
-  using db = open(stateDb)
-  const column = (text: string): Set<string> =>
-    new Set(
-      db
-        .prepare(text)
-        .all()
-        .map((row) => String(Object.values(row)[0]))
-    )
-  const stored = column('SELECT id FROM commands')
-  same(
-    [...crowd.acknowledged()].filter((id) => !stored.has(id)),
-    [],
-    'acknowledged commands that are lost'
-  )
-  const pins = column('SELECT cid FROM pins')
+function checkKilled(home: string, crowd: Crowd, said: Expected): void {
+  const stored = new Set(rows(home, 'SELECT id FROM commands'))
+  const lost = [...crowd.acknowledged()].filter((id) => !stored.has(id))
+  same(lost, [], 'acknowledged commands that are lost')
+  const pins = new Set(rows(home, 'SELECT cid FROM pins'))
   for (const { command, states } of crowd.newest.values()) {
     if (!states.every(({ status }) => status === 'pinned')) continue
     // Whatever was said later may have begun to undo it.
     for (const { cid } of said.lastPins(command)) assert.ok(pins.has(cid), `${cid} was acknowledged as pinned, and is not`)
   }
-}
-
-/** The end: nothing is left to do, and what stands is what was said. */
-function checkState(stateDb: string, expected: Expected): void {
-  using db = open(stateDb)
-  const all = (text: string): string[] =>
-    db
-      .prepare(text)
-      .all()
-      .map((row) => Object.values(row).join(' '))
-  same(all('PRAGMA integrity_check'), ['ok'], 'integrity of the state')
-  same(all('SELECT action, cid, code FROM jobs'), [], 'jobs')
-  same(all('SELECT cid, pinset FROM holds ORDER BY cid, pinset'), expected.holds, 'holds')
-  same(all('SELECT cid FROM pins ORDER BY cid'), expected.pins, 'pins')
-  const registers = [...expected.registers].map(([key, { rank }]) => `${key} ${rank.command}`)
-  same(all('SELECT author, pinset, cid, kind, id FROM registers'), registers, 'registers')
 }
 
 /** What the agent tells when asked. */
