@@ -1,6 +1,7 @@
 /** What must be true: an agent is as its model says, and agents agree with one another. */
 import { expect } from 'vitest'
 import type { OperationState } from '../../src/protocol/ack.ts'
+import type { Author } from '../../src/protocol/ssh-key.ts'
 import type { SimulatedAgent } from '../support/simulated-agent.ts'
 import { KEYS, WHO } from './model-drafts.ts'
 import { PINSETS } from './model-steps.ts'
@@ -44,7 +45,7 @@ export function compare({ agent, model }: Pair, now: number): void {
  */
 export function disputed(nodes: readonly Pair[], all: readonly Pair[]): ReadonlySet<string> {
   const said = [...setsOf(saidTo(all)).values()].flat()
-  const isAgreed = (author: string): boolean => {
+  const isAgreed = (author: Author): boolean => {
     const known = nodes.map(({ model }) => model.authors.get(author))
     if (known.every((one) => one === undefined || one.isRevoked)) return true
     if (new Set(known.map((one) => JSON.stringify(one?.line))).size > 1) return false

@@ -242,7 +242,8 @@ export function createModelNode() {
       const known = authors.get(said.author)
       if (taken.has(said)) return 'known'
       if (known === undefined || known.isRevoked) return 'unauthorised'
-      if (!isTimely(known, acceptedAt)) return acceptedAt < (known.line.validAfter ?? 0) ? 'unauthorised' : 'expired'
+      const isEarly = acceptedAt <= (known.closedAt ?? Infinity) && acceptedAt < (known.line.validAfter ?? 0)
+      if (!isTimely(known, acceptedAt)) return isEarly ? 'unauthorised' : 'expired'
       if (said.time.ms > now + MAX_AHEAD_MS) return 'skew'
       if (!covers(known.line, said.pinset)) return 'pinset'
       return wouldHold(said) ? 'held' : 'passed'

@@ -48,7 +48,8 @@ test('a check is waited for as long as pages come; any other answer has its time
     ])
     expect(progress).toEqual([1, 1, 1, 2])
     expect(plain).toEqual([])
-    expect(asked.map((request) => 'check' in request).toSorted()).toEqual([false, true])
+    expect(asked.filter((request) => 'check' in request)).toHaveLength(1)
+    expect(asked).toHaveLength(2)
   } finally {
     await server.stop()
     ledger.close()

@@ -2,7 +2,7 @@ import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import type { Clock } from '../../protocol/clock.ts'
 import { BackendError } from '../ports.ts'
-import type { BackendPeer, PinBackend, PinCheck, PinStat } from '../ports.ts'
+import type { BackendPeer, PinBackend, PinStat } from '../ports.ts'
 import { createKuboBlocks } from './kubo-blocks.ts'
 import { createKuboHttp } from './kubo-http.ts'
 import { createOriginDialer } from './dialer.ts'
@@ -49,7 +49,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
     (address) => http.call('swarm/connect', { lane: 'dials', query: { arg: address }, withinMs: CONNECT_MS }),
     { clock }
   )
-  const blocks = createKuboBlocks(http, silenceMs)
+  const blocks = createKuboBlocks({ silenceMs }, { http, dial })
   const active = new Map<string, number>()
   /** The operator's pins that a check found short. */
   const short = new Set<string>()
@@ -101,34 +101,6 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
     }
   }
 
-  /** Has Kubo look at all of a pin, and fetch what is gone. Where it does not let us look, its word that it is pinned counts. */
-  async function mend(cid: CID, { signal, onProgress, origins }: Parameters<PinBackend['pin']>[1]): Promise<void> {
-    let told = { blocks: 0, bytes: 0 }
-    const tell = (progress: typeof told): void => {
-      told = { blocks: Math.max(told.blocks, progress.blocks), bytes: Math.max(told.bytes, progress.bytes) }
-      onProgress?.(told)
-    }
-    const examine = async (): Promise<PinCheck | undefined> => {
-      let read = 0
-      const onBytes = (bytes: number): void => tell({ blocks: 0, bytes: (read += bytes) })
-      return blocks.examine(cid, { signal, onBytes }).catch((error: unknown) => {
-        if (error instanceof BackendError && error.code === 'failed') return undefined
-        throw error
-      })
-    }
-    let found = await examine()
-    if (found === 'missing') {
-      dial(origins)
-      await blocks.complete(cid, { signal, onProgress: tell })
-      found = await examine()
-    }
-    if (found === undefined || found === 'held') return
-    throw new BackendError(
-      'failed',
-      `blocks of ${cid.toString()} in Kubo at ${http.url} are ${found}, which pinning cannot mend: "ipfs repo verify" shows them, with --heal it fetches them again`
-    )
-  }
-
   async function add(cid: CID, { signal, onProgress }: Parameters<PinBackend['pin']>[1]): Promise<number | undefined> {
     let bytes: number | undefined
     let blocks = 0
@@ -174,7 +146,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
           )
         }
         if (found !== undefined) {
-          if (!found.foreign || short.has(key)) await mend(cid, call)
+          if (!found.foreign || short.has(key)) await blocks.mend(cid, call)
           short.delete(key)
           return found
         }
