@@ -1,20 +1,63 @@
-/** The long proofs, against the built bundle: `npm run soak -- [--rounds N] [--ground helia|kubo|ipfs]… [--seed N]`. */
+/**
+ * The long proofs, against the built bundle: kills, splits and absences, far more and larger than in the tests.
+ *
+ *     npm run soak -- [--rounds 200] [--ground helia|kubo|ipfs]… [--splits 5] [--operations 10000] [--pins 5200] [--seed N]
+ *
+ * A 0 leaves a part out. Ends with 1 at the first fault, whose seed makes the same choices again.
+ */
 import { parseArgs } from 'node:util'
-import { crash } from '../test/e2e/crash/rounds.ts'
+import { missed, newcomer } from '../test/e2e/absence.ts'
 import type { GroundName } from '../test/e2e/crash/grounds.ts'
-import { findIpfs } from '../test/support/kubo-daemon.ts'
+import { crash } from '../test/e2e/crash/rounds.ts'
+import { partition } from '../test/e2e/partition.ts'
+import { findIpfs, NO_IPFS } from '../test/support/kubo-daemon.ts'
+import { whyNoNamespaces } from '../test/support/namespaces.ts'
 
 const { values } = parseArgs({
   options: {
     rounds: { type: 'string', default: '200' },
-    ground: { type: 'string', multiple: true, default: ['helia', 'kubo', ...(findIpfs() === undefined ? [] : ['ipfs'])] },
+    ground: { type: 'string', multiple: true },
+    splits: { type: 'string', default: '5' },
+    operations: { type: 'string', default: '10000' },
+    pins: { type: 'string', default: '5200' },
     seed: { type: 'string', default: String(Date.now() % 1_000_000) }
   }
 })
+const [rounds, splits, operations, pins, seed] = (['rounds', 'splits', 'operations', 'pins', 'seed'] as const).map((name) => {
+  const number = Number(values[name])
+  if (!Number.isSafeInteger(number) || number < 0) throw new Error(`--${name} must be a whole number`)
+  return number
+}) as [number, number, number, number, number]
+const grounds = (values.ground ?? ['helia', 'kubo', ...(findIpfs() === undefined ? [] : ['ipfs'])]) as GroundName[]
 
-for (const ground of values.ground as GroundName[]) {
-  const began = Date.now()
-  console.log(`${values.rounds} times kill -9, pins in ${ground}, seed ${values.seed}`)
-  const summary = await crash({ ground, rounds: Number(values.rounds), seed: Number(values.seed), log: console.log })
-  console.log(`passed in ${Math.round((Date.now() - began) / 1_000)} s:`, summary)
+const say = (line: string): void => console.log(`${new Date().toISOString().slice(11, 19)} ${line}`)
+const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`
+
+if (pins > 0) {
+  const { known, held } = await newcomer(pins)
+  say(`a newcomer to ${pins} pins knew them after ${seconds(known)} and held them after ${seconds(held)}`)
+}
+if (operations > 0) {
+  const { known, held } = await missed(operations, seed)
+  say(`one that was off for ${operations} operations (seed ${seed}) knew them after ${seconds(known)} and was done after ${seconds(held)}`)
+}
+const skipped = splits > 0 ? whyNoNamespaces() : undefined
+if (skipped !== undefined) say(skipped)
+else {
+  for (const cut of ['visible', 'silent'] as const) {
+    for (const lasts of ['noticed', 2_000] as const) {
+      for (let i = 0; i < splits; i++) {
+        const { split, equal, settled } = await partition({ cut, lasts })
+        say(`${cut} split of ${seconds(split)}: equal sets ${seconds(equal)} after the heal, all pinned ${seconds(settled)} after it`)
+      }
+    }
+  }
+}
+if (rounds > 0) {
+  if (findIpfs() === undefined) say(NO_IPFS)
+  for (const ground of grounds) {
+    say(`kill -9, ${rounds} times, with ${ground}, seed ${seed}`)
+    const summary = await crash({ ground, rounds, seed, log: say })
+    say(`passed: ${JSON.stringify(summary)}`)
+  }
 }

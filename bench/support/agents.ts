@@ -60,7 +60,7 @@ function lines(stream: NodeJS.ReadableStream): AsyncIterable<string> {
   })
   return {
     async *[Symbol.asyncIterator]() {
-      for (let at = 0; ; ) {
+      for (let at = 0; ;) {
         if (at < said.length) yield said[at++] as string
         else await new Promise<void>((resolve) => (wake = resolve))
       }

@@ -1,6 +1,5 @@
 /** The signed frame around every message: the exact payload bytes, who signed them, and the signature. */
 import { createHash } from 'node:crypto'
-import { toString } from 'uint8arrays/to-string'
 import { InvalidMessageError } from './errors.ts'
 import { MAX_ENVELOPE_BYTES } from './limits.ts'
 import { SIGNATURE_BYTES, verifySignature, type Namespace, type Signer } from './signature.ts'

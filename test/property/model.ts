@@ -168,29 +168,31 @@ export function createModelNode() {
 
   /** Whether an update's unpin waits: for a CID that is wanted and not pinned yet, or waits itself for what replaces it. */
   const waits = ({ kind, other, said: { pinset } }: Register, now: number): boolean => {
-    if (kind !== 'unpin' || other === undefined || (pinned.has(other) && jobs.get(other) !== 'unpin')) return false
+    if (kind !== 'unpin' || other === undefined || (pinned.has(other) && !jobs.has(other))) return false
     const { want, by } = wish(other, pinset, now)
     return want === 'pin' || (by !== undefined && waits(by, now))
   }
 
   /**
-   * Acts on what is wanted now. A hold begins with a wish. It ends, once bytes are there, by an unpin or an expiry alone: that is the
-   * evidence, and it is judged then. What nobody who counts speaks of stays held as it is.
+   * Acts on what is wanted now. A hold begins with a wish. What is there is let go by an unpin or an expiry alone, in each pinset that
+   * holds it, and as long as these count: until the bytes are gone. What nobody who counts speaks of stays held as it is.
    */
   const settle = (now: number): void => {
     const spoken = new Map([...registers.values()].map(({ cid, said: { pinset } }) => [`${cid} ${pinset}`, { cid, pinset }]))
     const wishes = [...spoken].map(([hold, { cid, pinset }]) => ({ hold, cid, ...wish(cid, pinset, now) }))
     // Of what is wanted again while it is being let go nobody knows whether it is still there.
     for (const { cid, want } of wishes) if (want === 'pin' && jobs.get(cid) === 'unpin') pinned.delete(cid)
-    for (const { hold, cid, want, by } of wishes) {
+    const keeping = wishes.filter(({ hold, cid, want, by }) => {
+      const isEvident = want === 'unpin' ? !waits(by as Register, now) : !pinned.has(cid)
+      return want === 'pin' || (holds.has(hold) && !isEvident)
+    })
+    const kept = new Set(keeping.map(({ cid }) => cid))
+    for (const one of wishes) {
+      const { hold, cid, want } = one
       if (want === 'pin') holds.add(hold)
-      else if (want === 'unpin' ? !waits(by as Register, now) : !pinned.has(cid)) holds.delete(hold)
-    }
-    for (const { cid } of wishes) {
-      const isHeld = heldBy(cid).length > 0
-      if (isHeld && !pinned.has(cid)) jobs.set(cid, 'pin')
-      else if (!isHeld && (pinned.has(cid) || jobs.has(cid))) jobs.set(cid, 'unpin')
-      else jobs.delete(cid)
+      else if (!keeping.includes(one) && (kept.has(cid) || !pinned.has(cid))) holds.delete(hold)
+      // A job is only ever replaced by its opposite: what it did by then is not known.
+      if (jobs.has(cid) || kept.has(cid) !== pinned.has(cid)) jobs.set(cid, kept.has(cid) ? 'pin' : 'unpin')
     }
   }
 
@@ -284,7 +286,7 @@ export function createModelNode() {
       if (code !== undefined) return [`refused ${code}`]
       const { want, by } = wish(mine.cid, said.pinset, now)
       if (mine.kind !== want && (by?.said !== said || by.index !== index)) return [`superseded ${by?.said.id}`]
-      if (want === 'pin') return pinned.has(mine.cid) ? ['pinned'] : ['queued', 'failed']
+      if (want === 'pin') return pinned.has(mine.cid) && !jobs.has(mine.cid) ? ['pinned'] : ['queued', 'failed']
       const holding = heldBy(mine.cid)
       return holding.includes(said.pinset) || jobs.get(mine.cid) === 'unpin' ? ['queued'] : [`unpinned ${holding.toSorted().join()}`]
     }

@@ -3,8 +3,9 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { InvalidMessageError } from '../../src/protocol/errors.ts'
 import { MAX_SYNC_MESSAGE_BYTES } from '../../src/protocol/limits.ts'
+import type { ItemSet } from '../../src/protocol/sync/item-set.ts'
 import { createInitiator, respond } from '../../src/protocol/sync/negentropy.ts'
-import { compareBounds, createRangeWriter, HIGHEST, type Bound } from '../../src/protocol/sync/ranges.ts'
+import { compareBounds, createRangeWriter, HIGHEST, readRanges, type Bound } from '../../src/protocol/sync/ranges.ts'
 import { createRandom, type Random } from '../support/random.ts'
 import { hex, idsOf, pairs, reconcile, setsOf } from '../support/reconciling.ts'
 import { RUNS } from './arbitrary.ts'
@@ -12,13 +13,23 @@ import { RUNS } from './arbitrary.ts'
 const runs = { ...RUNS, numRuns: 100 }
 const bytes = fc.constantFrom(4_096, 7_000, 128 * 1024)
 
+/** What a message says of ranges is what its writer has there. */
+function expectTrue(set: ItemSet, message: Uint8Array): void {
+  for (const range of readRanges(message)) {
+    const [from, to] = [range.lower, range.upper].map(({ ms, prefix }) => set.rankOf(ms, prefix)) as [number, number]
+    if (range.mode === 'fingerprint') expect(hex(range.fingerprint)).toBe(hex(set.fingerprint(from, to)))
+    else if (range.mode === 'list') expect(hex(range.ids)).toBe(hex(set.ids(from, to)))
+  }
+}
+
 describe('what differs is found', () => {
   test('whatever the sets, and however little fits a message', () =>
     fc.assert(
       fc.property(pairs(2_500), bytes, bytes, (pair, ourBytes, theirBytes) => {
         const { ours, theirs } = setsOf(pair)
-        const { need, have } = reconcile(ours, theirs, { ourBytes, theirBytes })
+        const { need, have, messages } = reconcile(ours, theirs, { ourBytes, theirBytes })
         expect([need, have]).toEqual([idsOf(pair.theirs), idsOf(pair.ours)])
+        for (const [i, message] of messages.entries()) expectTrue(i % 2 === 0 ? ours : theirs, message)
       }),
       runs
     ))

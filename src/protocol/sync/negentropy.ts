@@ -85,7 +85,9 @@ export function createInitiator(set: ItemSet, options: MessageOptions = {}): Ini
     for (const question of open) {
       const takeBack = out.mark()
       out.skip(question.lower)
-      const parts = question.inParts ? partsOf(set, question.lower, question.upper) : [{ ...question, ...positions(set, question) }]
+      const parts = question.inParts
+        ? partsOf(set, question.lower, question.upper)
+        : [{ ...question, ...positions(set, question), isListed: false }]
       for (const part of parts) writePart(set, part, out)
       if (out.length > maxBytes || written.length + parts.length > MAX_ASKED) {
         takeBack()
@@ -180,8 +182,8 @@ export function respond(set: ItemSet, message: Uint8Array, options: MessageOptio
 interface Part extends Span {
   readonly from: number
   readonly to: number
-  /** Whether its ids are listed, however many there are. */
-  readonly isListed?: boolean
+  /** Whether its ids are listed; else their sum is said. */
+  readonly isListed: boolean
 }
 
 /** Parts of about the same number of items; one part, to be listed, where there are few. */
@@ -195,12 +197,12 @@ function partsOf(set: ItemSet, lower: Bound, upper: Bound): readonly Part[] {
     lower: bounds[i] as Bound,
     upper: bounds[i + 1] ?? upper,
     from: start,
-    to: starts[i + 1] ?? to
+    to: starts[i + 1] ?? to,
+    isListed: false
   }))
 }
 
-/** Empty ranges are always listed: that is shorter than a fingerprint. */
-function writePart(set: ItemSet, { upper, from, to, isListed = from === to }: Part, out: RangeWriter): void {
+function writePart(set: ItemSet, { upper, from, to, isListed }: Part, out: RangeWriter): void {
   if (isListed) out.list(upper, set.ids(from, to))
   else out.fingerprint(upper, set.fingerprint(from, to))
 }

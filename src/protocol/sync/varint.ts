@@ -2,7 +2,7 @@
 import { InvalidMessageError } from '../errors.ts'
 
 /** The largest that is read or written. An offset is written with one added, so this is one above the largest time. */
-export const MAX_VARINT = 2 ** 53
+const MAX_VARINT = 2 ** 53
 
 const BASE = 128
 const MAX_DIGITS_BEFORE = MAX_VARINT / BASE
