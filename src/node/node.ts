@@ -1,5 +1,4 @@
 /** Composition root of the agent: what a machine runs that shall store. */
-import { watchAuthorizedKeys } from '../identity/authorized-keys-watch.ts'
 import { hostSigner, loadHostKey } from '../identity/host-key.ts'
 import { createAnnouncer } from '../network/announcer.ts'
 import { createBus } from '../network/bus.ts'
@@ -25,10 +24,12 @@ import { createBackendWatch } from './backend-watch.ts'
 import { createCatchUp } from './catch-up.ts'
 import { createChecker } from './check.ts'
 import { createClockCheck } from './clock-check.ts'
+import { linkContent } from './content-links.ts'
 import { createDaemonStarter } from './daemon-starter.ts'
 import { createExpiry } from './expiry.ts'
 import { createReplyJudge } from './gossip.ts'
 import { createIntake } from './intake.ts'
+import { createKeys } from './keys.ts'
 import { createPinQueue } from './pin-queue.ts'
 import type { BackendHealth, Log } from './ports.ts'
 import { createReconciler } from './reconcile.ts'
@@ -221,39 +222,13 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     )
     const queries = createQueryServer({ network }, { host, handler: answers, clock, isKnown })
 
-    let keys: AuthorizedKeys = { grants: new Map(), revoked: new Set(), problems: [], skipped: 0, lines: new Map() }
-    let applying: Promise<void> = Promise.resolve()
-    const apply = (next: AuthorizedKeys): Promise<void> => {
-      keys = next
-      for (const { line, message } of next.problems) log.warn(`${files.authorizedKeys}:${line}: ${message}`)
-      applying = applying.then(() => standings.apply(next, settler, clock.now(), onChanges))
-      return applying
-    }
-    const watch = watchAuthorizedKeys(
+    const keys = createKeys(
       { file: files.authorizedKeys, extraLines: options.authorize },
-      {
-        clock,
-        onChange: (next) => {
-          log.info(`${files.authorizedKeys} changed: ${next.grants.size} keys may command`)
-          apply(next).then(catchUp.askAll, (err: unknown) => log.warn(`cannot apply ${files.authorizedKeys}: ${String(err)}`))
-        },
-        onProblem: (problem) => {
-          if (problem !== undefined) log.warn(problem.message)
-        }
-      }
+      { standings, settler, clock, log, onChanges, onApplied: catchUp.askAll }
     )
 
-    // Pins of a node come from where other nodes keep theirs; an embedded backend is dialled by the links already.
-    const reachContentOf = (node: NodeId): void => {
-      const { backend: content } = presence.get(node)?.presence ?? {}
-      if (options.knownNodes.size > 0 && !isKnown(node)) return
-      if (content?.peer === undefined || (content.kind === 'helia' && backend.kind === 'helia')) return
-      backend.reach(content.addresses.map((address) => `${address}/p2p/${content.peer}`))
-    }
-    presence.onChange(reachContentOf)
+    linkContent(options.knownNodes, { presence, backend, watch: backendWatch })
     backendWatch.onChange((change) => {
-      // A daemon that was started again has no connections.
-      if (change === 'back') for (const entry of presence.all()) reachContentOf(entry.presence.node)
       if (change !== 'sound' && change !== 'room') announcer.announceSoon()
     })
 
@@ -263,8 +238,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
 
     const start = async (): Promise<void> => {
       undo.defer(() => stopTelling?.())
-      await apply(await watch.start())
-      undo.defer(() => watch.stop())
+      await keys.start()
+      undo.defer(() => keys.stop())
       await host.start()
       undo.defer(() => host.stop())
       await backend.start()
@@ -323,9 +298,9 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         }
       },
       stop: () => undo.disposeAsync(),
-      reload: () => watch.reload(),
+      reload: () => keys.reload(),
       addresses: () => host.addresses(),
-      keys: () => keys,
+      keys: () => keys.current(),
       health: () => backendWatch.health(),
       peers: () => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : [])),
       [Symbol.asyncDispose]: () => undo.disposeAsync()

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import fc from 'fast-check'
 import { expect, test } from 'vitest'
 import { agree, disputed } from './model-checks.ts'
-import { schedule, type Schedule, type Step } from './model-steps.ts'
+import { FOUND } from './model-found.ts'
+import { schedule, type Schedule } from './model-steps.ts'
 import { createWorld } from './model-world.ts'
 
 const TIMES = Number(process.env['PINSUB_TEST_RUNS'] ?? 1)
@@ -35,6 +36,8 @@ async function play(run: Schedule): Promise<number> {
     rmSync(dir, { recursive: true, force: true })
   }
 }
+
+test.each(FOUND)('%s', async (_, run) => void (await play(run)))
 
 test('agents do what the model says, whatever is lost, repeated, late or killed, and those with the same file agree', { timeout: TIMEOUT_MS }, async () => {
   let agreed = 0

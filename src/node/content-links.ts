@@ -1,0 +1,24 @@
+/** Tells the backend where other nodes keep their content: what is pinned here comes from there. */
+import type { PresenceTable } from '../network/presence-table.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
+import type { BackendWatch } from './backend-watch.ts'
+import type { PinBackend } from './ports.ts'
+
+/** Begins to; strangers are believed only where no node is known. An embedded backend is dialled by the node's own links already. */
+export function linkContent(
+  knownNodes: ReadonlySet<NodeId>,
+  ports: { readonly presence: PresenceTable; readonly backend: PinBackend; readonly watch: BackendWatch }
+): void {
+  const { presence, backend, watch } = ports
+  const reach = (node: NodeId): void => {
+    const { backend: content } = presence.get(node)?.presence ?? {}
+    if (knownNodes.size > 0 && !knownNodes.has(node)) return
+    if (content?.peer === undefined || (content.kind === 'helia' && backend.kind === 'helia')) return
+    backend.reach(content.addresses.map((address) => `${address}/p2p/${content.peer}`))
+  }
+  presence.onChange(reach)
+  watch.onChange((change) => {
+    // A daemon that was started again has no connections.
+    if (change === 'back') for (const entry of presence.all()) reach(entry.presence.node)
+  })
+}
