@@ -11,10 +11,18 @@ const runs = { ...RUNS, numRuns: 40 }
 const order = (a: TestItem, b: TestItem): number => a.ms - b.ms || Buffer.compare(a.id, b.id)
 const sha256 = (...parts: Uint8Array[]): string => hex(createHash('sha256').update(Buffer.concat(parts)).digest())
 
+const numberOf = ({ id }: TestItem): bigint => BigInt(`0x${hex(id.toReversed())}`)
+
 function fingerprintOf(items: readonly TestItem[]): string {
-  const sum = items.reduce((total, { id }) => total + BigInt(`0x${hex(id.toReversed())}`), 0n) % 2n ** 256n
-  const count = items.length < 128 ? [items.length] : [0x80 + (items.length >> 7), items.length & 127]
-  return sha256(Buffer.from(sum.toString(16).padStart(64, '0'), 'hex').reverse(), Uint8Array.from(count)).slice(0, 32)
+  return fingerprintOfSum(
+    items.reduce((total, item) => total + numberOf(item), 0n),
+    items.length
+  )
+}
+
+function fingerprintOfSum(sum: bigint, count: number): string {
+  const varint = count < 128 ? [count] : [0x80 + (count >> 7), count & 127]
+  return sha256(Buffer.from((sum % 2n ** 256n).toString(16).padStart(64, '0'), 'hex').reverse(), Uint8Array.from(varint)).slice(0, 32)
 }
 
 /** All that a set says, looked up in the model. */
@@ -68,6 +76,21 @@ test('grow and shrink as a sorted array would', () =>
     runs
   ))
 
+test('know their sum after every change', () =>
+  fc.assert(
+    fc.property(pairs(1_500), fc.nat(), ({ both, ours, theirs }, seed) => {
+      const items = createRandom(seed).some([...both, ...ours, ...theirs], 1_500)
+      const set = createItemSet()
+      let sum = 0n
+      for (const item of [...items, ...items.toReversed()]) {
+        sum += set.add(item.ms, item.id) ? numberOf(item) : set.remove(item.ms, item.id) ? -numberOf(item) : 0n
+        expect(hex(set.fingerprint(0, set.size))).toBe(fingerprintOfSum(sum, set.size))
+      }
+      expect(set.size).toBe(0)
+    }),
+    { ...runs, numRuns: 15 }
+  ))
+
 test('come out the same from items in any order, with repeats', () =>
   fc.assert(
     fc.property(pairs(1_500), fc.nat(), ({ both }, seed) => {
@@ -77,6 +100,16 @@ test('come out the same from items in any order, with repeats', () =>
     }),
     runs
   ))
+
+test('fall back to what was newest before, down to nothing', () => {
+  const items = Array.from({ length: 1_100 }, (_, ms) => ({ ms, id: new Uint8Array(32).fill(ms) }))
+  const set = createItemSetFrom(items)
+  for (const { ms, id } of items.toReversed()) {
+    expect(set.newest()).toBe(ms)
+    set.remove(ms, id)
+  }
+  expect([set.newest(), set.size, ...set.items(0, 1)]).toEqual([0, 0])
+})
 
 test('keep no hold of the bytes that they are given, and give none away', () => {
   const id = new Uint8Array(32).fill(7)

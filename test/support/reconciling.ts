@@ -76,7 +76,8 @@ export const pairs = (maxItems: number, maxMs = LAST_MS): fc.Arbitrary<Pair> =>
       oursOnly: fc.constantFrom(0, 0.003, 0.1, 0.5),
       theirsOnly: fc.constantFrom(0, 0.003, 0.1, 0.5)
     })
-    .map(({ seed, count, times, alike, oursOnly, theirsOnly }) => {
+    .map((shape) => {
+      const { seed, count, times, alike, oursOnly, theirsOnly } = shape
       const random = createRandom(seed)
       const [both, ours, theirs]: TestItem[][] = [[], [], []]
       for (let i = 0; i < count; i++) {
@@ -91,5 +92,6 @@ export const pairs = (maxItems: number, maxMs = LAST_MS): fc.Arbitrary<Pair> =>
         else if (side < oursOnly + theirsOnly) theirs?.push(item)
         else both?.push(item)
       }
-      return { both: both ?? [], ours: ours ?? [], theirs: theirs ?? [] }
+      // A failure is told by the shape: the items themselves fill a screen for each.
+      return { both: both ?? [], ours: ours ?? [], theirs: theirs ?? [], [fc.toStringMethod]: () => JSON.stringify({ ...shape, maxMs }) }
     })

@@ -77,6 +77,7 @@ export function halve(block: Block): Block {
   const upper = createBlock(block.count - half)
   append(upper, block, half)
   block.count = half
+  block.sum = undefined
   resize(block, half)
   return upper
 }
