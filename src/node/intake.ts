@@ -8,7 +8,7 @@ import { coversPinset } from '../protocol/grants.ts'
 import { MAX_AHEAD_MS, MAX_PENDING_COMMANDS, MAX_REMEMBERED, REPEAT_ACK_MS } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { Log } from './ports.ts'
-import type { Recorder } from './record.ts'
+import type { Accepted, Recorder } from './record.ts'
 import type { CommandSets } from './sets.ts'
 import { noChanges, type Changes } from './settle.ts'
 import type { Standings } from './standings.ts'
@@ -51,7 +51,7 @@ export interface Intake {
 /** Makes the intake of one network. */
 export function createIntake(options: { readonly network: string }, ports: IntakePorts): Intake {
   const { store, record, standings, clock, log } = ports
-  const pending = new Map<CommandId, { command: Command; bytes: Uint8Array }>()
+  const pending = new Map<CommandId, Accepted>()
   const answeredAt = new Map<CommandId, number>()
   const counts: Record<string, number> = {}
   let timer: (() => void) | undefined
@@ -82,7 +82,7 @@ export function createIntake(options: { readonly network: string }, ports: Intak
       }
       if (!ports.sets.hasRoom(command)) return refuse(command, 'quota', now)
       if (pending.size >= MAX_PENDING_COMMANDS) return { verdict: 'ignore', reason: 'busy' }
-      pending.set(id, { command, bytes })
+      pending.set(id, { command, bytes, acceptedAt: now })
       timer ??= clock.after(0, flush)
       return { verdict: 'accept' }
     } catch (err) {
@@ -132,9 +132,9 @@ export function createIntake(options: { readonly network: string }, ports: Intak
     const changes = noChanges()
     try {
       store.transaction(() => {
-        for (const { command, bytes } of batch) {
+        for (const accepted of batch) {
           // Catching up may have brought it meanwhile.
-          if (store.command(command.id) === undefined) record({ command, bytes, acceptedAt: now }, { from: 'gossip', now }, changes)
+          if (store.command(accepted.command.id) === undefined) record(accepted, { from: 'gossip', now }, changes)
         }
       })
     } catch (err) {

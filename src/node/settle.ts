@@ -41,89 +41,106 @@ export interface View {
   readonly state: OperationState
 }
 
+/** Updates of updates that are followed back from what replaced them all: a site that was replaced so often has let go of the first long ago. */
+const MAX_CHAIN = 1_000
+
 /** Makes a settler over a store; `standing` says what is known of an author, `expiryNow` by which time pins expire when it is `now`. */
 export function createSettler(
   store: Store,
   standing: (author: Author) => Standing | undefined,
   expiryNow: (now: number) => number = (now) => now
 ): Settler {
-  const settle = (cid: string, now: number, changes: Changes, seen: ReadonlySet<string> = new Set()): void => {
+  const settle = (cid: string, now: number, changes: Changes, seen: Set<string> = new Set()): void => {
+    seen.add(cid)
     const registers = store.registers(cid)
-    const pinsets = Map.groupBy(registers, ({ pinset }) => pinset)
-    const wishes = new Map<string, Wish>()
-    for (const [pinset, group] of pinsets) wishes.set(pinset, decide(group, pinset, standing, expiryNow(now)))
-
-    const wanted: StoredRegister[] = []
-    for (const [pinset, wish] of wishes) {
-      if (wish.want === 'pin') {
-        wanted.push(wish.by as StoredRegister)
-        store.hold(cid, pinset)
-      } else if (wish.want === 'unpin' && !awaitsSuccessor(store, wish.by as StoredRegister)) {
-        store.release(cid, pinset)
-      } else if (wish.want === 'none' && store.pin(cid) === undefined) {
-        // Unowned, but no byte of it is here yet: there is nothing to keep.
-        store.release(cid, pinset)
-      }
+    const wishes = wishesOf(registers, now)
+    const held = new Set(store.holds(cid))
+    const wanted = wishes.flatMap(({ want, by }) => (want === 'pin' ? [by as StoredRegister] : []))
+    // Whether what is being let go is still there nobody knows.
+    if (wanted.length > 0 && store.job(cid)?.action === 'unpin') store.removePin(cid)
+    const isHere = store.pin(cid) !== undefined
+    const keeps = ({ pinset, want, by }: PinsetWish): boolean => {
+      if (want === 'pin') return true
+      // Only what an unpin or an expiry lets go goes, unless no byte of it is here.
+      return held.has(pinset) && (want === 'unpin' ? awaitsSuccessor(by as StoredRegister, now) : isHere)
     }
-    schedule(store, cid, wanted, now, changes)
+    const keeping = wishes.filter(keeps)
+    for (const wish of wishes) {
+      if (wish.want === 'pin') store.hold(cid, wish.pinset)
+      // The last hold stands until the bytes are gone: until then they can be called back.
+      else if (!keeping.includes(wish) && (keeping.length > 0 || !isHere)) store.release(cid, wish.pinset)
+    }
+    schedule(store, cid, keeping.length > 0, wanted, now, changes)
 
     for (const register of registers) {
-      const author = standing(register.author)
-      const state = stateOf(store, register, wishes.get(register.pinset) as Wish, author)
-      recordState(store, register, state, now, changes)
+      const wish = wishes.find(({ pinset }) => pinset === register.pinset) as Wish
+      recordState(store, register, stateOf(store, register, wish, standing(register.author)), now, changes)
     }
     // A CID that an update let wait for this one may go once this one is held, or no longer wanted.
-    for (const { kind, counterpart } of registers) {
-      if (kind === 'pin' && counterpart !== undefined && !seen.has(counterpart) && store.holds(counterpart).length > 0) {
-        settle(counterpart, now, changes, new Set([...seen, cid]))
+    for (const replaced of heldBefore(cid)) if (!seen.has(replaced)) settle(replaced, now, changes, seen)
+  }
+
+  /** What is held and was replaced by a CID, at once or by way of others that are not held. */
+  const heldBefore = (cid: string): string[] => {
+    const found: string[] = []
+    const chain = new Set([cid])
+    for (const next of chain) {
+      for (const replaced of store.replacedBy(next)) {
+        if (store.holds(replaced).length > 0) found.push(replaced)
+        else if (chain.size < MAX_CHAIN) chain.add(replaced)
       }
     }
+    return found
+  }
+
+  const wishesOf = (registers: readonly StoredRegister[], now: number): PinsetWish[] =>
+    [...Map.groupBy(registers, ({ pinset }) => pinset)].map(([pinset, group]) => ({
+      pinset,
+      ...decide(group, pinset, standing, expiryNow(now))
+    }))
+
+  /** `update` holds the old CID while the new one is wanted and not pinned here, or waits itself for what replaces it. */
+  const awaitsSuccessor = ({ kind, counterpart, pinset }: StoredRegister, now: number): boolean => {
+    if (kind !== 'unpin' || counterpart === undefined) return false
+    if (store.pin(counterpart) !== undefined && store.job(counterpart) === undefined) return false
+    const group = store.registers(counterpart).filter((register) => register.pinset === pinset)
+    const { want, by } = decide(group, pinset, standing, expiryNow(now))
+    return want === 'pin' || (by !== undefined && awaitsSuccessor(by as StoredRegister, now))
   }
 
   return {
     settle,
     view(cid, now) {
       const views: View[] = []
-      for (const [pinset, group] of Map.groupBy(store.registers(cid), (register) => register.pinset)) {
-        const wish = decide(group, pinset, standing, expiryNow(now))
+      for (const wish of wishesOf(store.registers(cid), now)) {
         if (wish.want === 'none') continue
         const by = wish.by as StoredRegister
-        views.push({ pinset, want: wish.want, by, state: stateOf(store, by, wish, standing(by.author)) })
+        views.push({ pinset: wish.pinset, want: wish.want, by, state: stateOf(store, by, wish, standing(by.author)) })
       }
       return views
     }
   }
 }
 
-/** `update` holds the old CID while the new one is wanted here and not yet pinned here. */
-function awaitsSuccessor(store: Store, unpin: StoredRegister): boolean {
-  if (unpin.counterpart === undefined) return false
-  return store.pin(unpin.counterpart) === undefined && store.holds(unpin.counterpart).includes(unpin.pinset)
+interface PinsetWish extends Wish {
+  readonly pinset: string
 }
 
 /**
  * A job is only ever replaced by another, never just called off: it may be running, and what it did by then is known
  * only once its opposite has run. Both kinds are idempotent.
  */
-function schedule(store: Store, cid: string, wanted: readonly StoredRegister[], now: number, changes: Changes): void {
+function schedule(store: Store, cid: string, isKept: boolean, wanted: readonly StoredRegister[], now: number, changes: Changes): void {
   const job = store.job(cid)
   const pin = store.pin(cid)
-  const put = (action: Job['action'], spelled: string): void => {
-    const origins = [...new Set(wanted.flatMap((register) => register.origins ?? []))]
-    store.putJob({ cid, action, spelled, origins, nextAt: now })
-    changes.cids.add(cid)
-  }
-  const [first] = wanted
-  if (first !== undefined) {
-    if (job === undefined && pin !== undefined) return
-    // Somebody who says where the content is wants it fetched from there, also by a try that runs or waits.
-    if (job?.action === 'pin' && wanted.every(({ origins = [] }) => origins.every((origin) => job.origins.includes(origin)))) return
-    if (job?.action === 'unpin') store.removePin(cid)
-    put('pin', job?.spelled ?? first.spelled)
-  } else if (store.holds(cid).length === 0 && job?.action !== 'unpin') {
-    const spelled = pin?.spelled ?? job?.spelled
-    if (spelled !== undefined) put('unpin', spelled)
-  }
+  const spelled = job?.spelled ?? pin?.spelled ?? wanted[0]?.spelled
+  if (spelled === undefined || (job === undefined && isKept === (pin !== undefined))) return
+  const action = isKept ? 'pin' : 'unpin'
+  // Somebody who says where the content is wants it fetched from there, also by a try that runs or waits.
+  const origins = isKept ? [...new Set(wanted.flatMap((register) => register.origins ?? []))] : []
+  if (job?.action === action && origins.every((origin) => job.origins.includes(origin))) return
+  store.putJob({ cid, action, spelled, origins, nextAt: now })
+  changes.cids.add(cid)
 }
 
 /** Failures of the backend, not of the job: it waits until the daemon is back or has room, and nobody is told that it failed. */

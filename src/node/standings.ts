@@ -32,7 +32,10 @@ export function openStandings(store: Store): Standings {
     let after = ''
     for (;;) {
       const cids = store.cidsOfAuthor(author, after, BATCH)
-      if (cids.length === 0) return
+      if (cids.length === 0) {
+        store.markSettled(author)
+        return
+      }
       const changes = noChanges()
       store.transaction(() => cids.forEach((cid) => settler.settle(cid, now, changes)))
       onChanges(changes)
@@ -50,12 +53,11 @@ export function openStandings(store: Store): Standings {
     count: () => current?.grants.size ?? 0,
     async apply(keys, settler, now, onChanges) {
       current = keys
-      const changed: Author[] = []
       const put = (author: Author, standing: Standing): void => {
         if (JSON.stringify(known.get(author)) === JSON.stringify(standing)) return
         known.set(author, standing)
         store.putStanding(author, standing)
-        changed.push(author)
+        store.markUnsettled(author)
       }
       store.transaction(() => {
         for (const [author, grant] of keys.grants) put(author, { grant, voided: keys.revoked.has(author) })
@@ -65,7 +67,8 @@ export function openStandings(store: Store): Standings {
           put(author, { grant: standing.grant, closedAt: standing.closedAt ?? now, voided: standing.voided || keys.revoked.has(author) })
         }
       })
-      for (const author of changed) await settleAll(author, settler, now, onChanges)
+      // Also those of a run that ended before it was through.
+      for (const author of store.unsettled()) await settleAll(author, settler, now, onChanges)
     }
   }
 }

@@ -15,6 +15,10 @@ export interface Store {
 
   standings(): ReadonlyMap<Author, Standing>
   putStanding(author: Author, standing: Standing): void
+  /** Authors whose standing changed and whose CIDs are not all settled by it. */
+  unsettled(): readonly Author[]
+  markUnsettled(author: Author): void
+  markSettled(author: Author): void
 
   command(id: CommandId): StoredCommand | undefined
   commandBySeq(seq: number): StoredCommand | undefined
@@ -30,6 +34,8 @@ export interface Store {
   /** Stores the register if it outranks the one in its place; says whether it did, and what it pushed out. */
   offerRegister(register: StoredRegister): { readonly taken: boolean; readonly other?: StoredRegister }
   registers(cid: string): readonly StoredRegister[]
+  /** CIDs that an update, by whomever, replaced by this one. */
+  replacedBy(cid: string): readonly string[]
   /** Whether the command holds any register. */
   holdsRegister(command: number): boolean
   /** Notes that a command holds no register any more, once. */

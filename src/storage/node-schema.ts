@@ -108,7 +108,9 @@ export const NODE_MIGRATIONS: readonly Migration[] = [
   CREATE INDEX registers_by_author ON registers (author, cid);
   CREATE INDEX registers_by_expiry ON registers (expires, cid) WHERE expires IS NOT NULL;
   CREATE INDEX registers_by_command ON registers (command);
+  CREATE INDEX registers_by_counterpart ON registers (counterpart, cid) WHERE counterpart IS NOT NULL AND kind = 'unpin';
 
+  CREATE TABLE unsettled (author TEXT PRIMARY KEY) WITHOUT ROWID;
   CREATE TABLE quiet (command INTEGER PRIMARY KEY);
   CREATE TABLE passed (command INTEGER PRIMARY KEY, at INTEGER NOT NULL);
   INSERT INTO passed SELECT seq, accepted_at FROM commands WHERE NOT EXISTS (SELECT 1 FROM registers WHERE command = seq);

@@ -59,6 +59,13 @@ export function openNodeStore(file: string) {
       const rows = all('SELECT author, standing FROM authors')
       return new Map(rows.map((row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
     },
+    unsettled: (): readonly Author[] => all('SELECT author FROM unsettled').map((row) => row['author'] as Author),
+    markUnsettled(author: Author): void {
+      sql('INSERT OR IGNORE INTO unsettled VALUES (?)').run(author)
+    },
+    markSettled(author: Author): void {
+      sql('DELETE FROM unsettled WHERE author = ?').run(author)
+    },
     putStanding(author: Author, standing: Standing): void {
       sql('INSERT OR REPLACE INTO authors VALUES (?, ?)').run(author, JSON.stringify(standing))
     },
@@ -109,6 +116,8 @@ export function openNodeStore(file: string) {
       return { taken: changes > 0, ...(before === undefined ? {} : { other: toRegister(before) }) }
     },
     registers: (cid: string): readonly StoredRegister[] => all('SELECT * FROM registers WHERE cid = ?', cid).map(toRegister),
+    replacedBy: (cid: string): readonly string[] =>
+      all("SELECT DISTINCT cid FROM registers WHERE counterpart = ? AND kind = 'unpin'", cid).map(cidOf),
     holdsRegister: (command: number): boolean => one('SELECT 1 FROM registers WHERE command = ? LIMIT 1', command) !== undefined,
     hush(command: number): void {
       sql('INSERT OR IGNORE INTO quiet VALUES (?)').run(command)

@@ -17,7 +17,7 @@ export interface AbsenceTimes {
   readonly held: number
 }
 
-const DEADLINE_MS = 300_000
+const DEADLINE_MS = 100_000
 /** Commands on their way at a time: an agent takes 1,024 before it says that it is busy. */
 const CHUNK = 200
 

@@ -20,6 +20,8 @@ import { jobs, rows, until } from './state.ts'
 const PINS = 300
 const OPERATIONS = 1_000
 const PATIENT = { timeout: 20_000 }
+/** Above all that is waited for within, so that what is late is named. */
+const LONG = { timeout: 240_000 }
 
 describe('one of three is off', () => {
   let net: TestNetwork
@@ -44,7 +46,7 @@ describe('one of three is off', () => {
       .toSorted()
   const allSay = (status: string): string[] => net.agents.map(({ peer }) => `${peer} ${status} live`).toSorted()
 
-  test('it pins what was sent meanwhile, from the others, and lets go of what was unpinned', async () => {
+  test('it pins what was sent meanwhile, from the others, and lets go of what was unpinned', LONG, async () => {
     const [, , third] = net.agents as [Agent, Agent, Agent]
     const [one, other] = await Promise.all([leaf('1'.repeat(600)), leaf('2'.repeat(600))])
     {
@@ -75,19 +77,19 @@ describe('one of three is off', () => {
   })
 })
 
-test(`a newcomer to ${PINS} pins`, { timeout: 120_000 }, async () => {
+test(`a newcomer to ${PINS} pins`, LONG, async () => {
   const { known, held } = await newcomer(PINS)
   console.log(`a newcomer to ${PINS} pins: known after ${Math.round(known)} ms, held after ${Math.round(held)} ms`)
 })
 
-test(`one that was off for ${OPERATIONS} operations`, { timeout: 120_000 }, async () => {
+test(`one that was off for ${OPERATIONS} operations`, LONG, async () => {
   const seed = Date.now() % 1_000_000
   console.log(`seed ${seed}`)
   const { known, held } = await missed(OPERATIONS, seed)
   console.log(`off for ${OPERATIONS} operations: known after ${Math.round(known)} ms, done after ${Math.round(held)} ms`)
 })
 
-test('news pass through a node that was behind itself', async () => {
+test('news pass through a node that was behind itself', LONG, async () => {
   await using net = await createNetwork(1)
   const { sandbox, name, line } = net
   // The outer two are told of a port of each other where nobody listens: they meet only through the one between them.
@@ -128,7 +130,7 @@ test('news pass through a node that was behind itself', async () => {
   }
 })
 
-test('what a key said in time is learned after it was closed, from a known node and from no other', { timeout: 60_000 }, async () => {
+test('what a key said in time is learned after it was closed, from a known node and from no other', LONG, async () => {
   await using sandbox = createSandbox()
   const network = 'closed-keys'
   const names = ['removed', 'expired', 'open'] as const
@@ -140,7 +142,7 @@ test('what a key said in time is learned after it was closed, from a known node 
     await Promise.all(homes.map((home) => writeFile(join(home, 'authorized_keys'), `${lines.join('\n')}\n`)))
   }
   const start = (home: string, ...more: string[]): Promise<Agent> =>
-    startAgent(sandbox, home, agentArgs(home, '--network', network, ...more))
+    startAgent(sandbox, home, agentArgs(home, '--network', network, ...more), { deadline: 60_000 })
   await Promise.all(homes.map((home) => mkdir(home, { mode: 0o700 })))
   await authorise(keys.map(({ line }) => line))
   const [teller, friend, stranger] = (await Promise.all(homes.map((home) => start(home)))) as [Agent, Agent, Agent]

@@ -14,7 +14,7 @@ const grounds = [
   { ground: 'ipfs', text: hasIpfs ? 'a real Kubo' : NO_IPFS, skipped: !hasIpfs }
 ] as const
 
-test.for(grounds)(`killed ${ROUNDS} times, with $text`, { timeout: 120_000 }, async ({ ground, skipped }, { skip }) => {
+test.for(grounds)(`killed ${ROUNDS} times, with $text`, { timeout: 240_000 }, async ({ ground, skipped }, { skip }) => {
   skip(skipped)
   const seed = Date.now() % 1_000_000
   console.log(`seed ${seed}`)

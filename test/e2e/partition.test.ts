@@ -11,7 +11,7 @@ const SPLITS = [
   { cut: 'silent', text: 'whose packets vanish while all links are up' }
 ] as const
 
-test.for(SPLITS)(`two of five $text${skipped === undefined ? '' : ` (${skipped})`}`, { timeout: 180_000 }, async ({ cut }, { skip }) => {
+test.for(SPLITS)(`two of five $text${skipped === undefined ? '' : ` (${skipped})`}`, { timeout: 400_000 }, async ({ cut }, { skip }) => {
   skip(skipped !== undefined)
   const { split, equal, settled } = await partition({ cut, lasts: 'noticed' })
   const seconds = (ms: number): string => `${(ms / 1_000).toFixed(1)} s`

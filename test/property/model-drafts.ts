@@ -96,13 +96,19 @@ function kindOf(op: OperationDraft['op']): string {
   return op.replace(' to come', '')
 }
 
-/** A version of the file, with as many of the authors. */
-export function fileOf(version: readonly LineDraft[], authors: number = WHO.length): KeyFile {
+/** A version of the file. */
+export function fileOf(version: readonly LineDraft[]): KeyFile {
   const file = new Map<Author, Line | 'revoked'>()
-  version.slice(0, authors).forEach((line, i) => {
+  version.forEach((line, i) => {
     if (line !== 'absent') file.set(WHO[i] as Author, line === 'revoked' ? line : dated(line))
   })
   return file
+}
+
+/** What another makes of it: one author less, and one who may speak in one pinset only. */
+export function otherFileOf(version: readonly LineDraft[]): KeyFile {
+  const [ann = 'absent', ben = 'absent'] = version
+  return fileOf([ann, typeof ben === 'string' ? ben : { ...ben, pinsets: ['blog'] }])
 }
 
 function dated({ validAfter, expiryTime, ...line }: Line): Line {

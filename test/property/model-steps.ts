@@ -5,7 +5,7 @@ import type { Line } from './model.ts'
 /** How many there are of each. */
 export const AGENTS = 3
 export const AUTHORS = 3
-export const CIDS = 4
+export const CIDS = 3
 
 /** No pinset is that of operations to come that have none. */
 export const PINSETS = ['site', 'blog', ''] as const
@@ -45,12 +45,21 @@ export type Step =
   | { readonly do: 'wait'; readonly ms: number }
   /** The next version of its file of keys comes into force on an agent. */
   | { readonly do: 'file'; readonly agent: number }
-  /** An agent catches up from another; the link breaks after so many commands of a set. */
-  | { readonly do: 'pull'; readonly to: number; readonly from: number; readonly isVouched: boolean; readonly most: number }
+  /** An agent catches up from another; the link breaks after so many commands of a set. `isGreedy`: also on sets that it does not want. */
+  | {
+      readonly do: 'pull'
+      readonly to: number
+      readonly from: number
+      readonly isVouched: boolean
+      readonly isGreedy: boolean
+      readonly most: number
+    }
   /** The backend does a job; `lost` is that it is done and nobody learns of it. */
   | { readonly do: 'work'; readonly agent: number; readonly pick: number; readonly outcome: Outcome }
-  /** The agent is killed before it makes another transaction than so many; at once where that is 0. */
+  /** The agent is killed before it makes another transaction than so many, and starts again at once. */
   | { readonly do: 'kill'; readonly agent: number; readonly after: number }
+  /** The agent is killed now, and starts again some time later. */
+  | { readonly do: 'off'; readonly agent: number; readonly ms: number }
 
 /** How a try of a job ends. */
 export type Outcome = 'done' | 'lost' | 'timeout' | 'unavailable'
@@ -62,7 +71,7 @@ export type LineDraft = Line | 'revoked' | 'absent'
 export interface Schedule {
   /** Of the file of keys, one line for each author. */
   readonly versions: readonly (readonly LineDraft[])[]
-  /** The last agent has a file of its own, which lacks the last author. */
+  /** The last agent has a file of its own, which grants less. */
   readonly isOther: boolean
   readonly steps: readonly Step[]
 }
@@ -91,7 +100,7 @@ const operation: fc.Arbitrary<OperationDraft> = fc.record(
 const say = fc.record({
   do: fc.constant('say'),
   author: fc.nat({ max: AUTHORS - 1 }),
-  pinset: fc.constantFrom(0, 0, 0, 1, 1, 2),
+  pinset: fc.constantFrom(0, 0, 0, 0, 0, 1, 1, 2),
   // Now and then further ahead than may be.
   ms: fc.oneof({ weight: 15, arbitrary: soon }, { weight: 1, arbitrary: fc.constant(300_010) }),
   counter: fc.nat({ max: 1 }),
@@ -101,24 +110,32 @@ const say = fc.record({
 
 // Now and then long enough for all to expire, and for what passed to be forgotten.
 const wait = fc.oneof({ weight: 12, arbitrary: fc.nat({ max: 8 }) }, { weight: 1, arbitrary: fc.constant(90_000_000) })
-const most = fc.constantFrom(1, 2, 1_000)
+const pull = fc.record({
+  do: fc.constant('pull'),
+  to: agent,
+  from: agent,
+  isVouched: fc.boolean(),
+  isGreedy: fc.boolean(),
+  most: fc.constantFrom(1, 2, 1_000)
+})
 const outcome = fc.constantFrom<Outcome>('done', 'done', 'done', 'lost', 'timeout', 'unavailable')
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 8, arbitrary: say },
+  { weight: 10, arbitrary: say },
   { weight: 1, arbitrary: fc.record({ do: fc.constant('repeat'), said: pick, agent }) },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('hear'), agent, picks: fc.array(pick, { minLength: 1, maxLength: 6 }) }) },
   { weight: 5, arbitrary: fc.record({ do: fc.constant('turn'), agent }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('wait'), ms: wait }) },
   { weight: 3, arbitrary: fc.record({ do: fc.constant('file'), agent }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('pull'), to: agent, from: agent, isVouched: fc.boolean(), most }) },
+  { weight: 5, arbitrary: pull },
   { weight: 6, arbitrary: fc.record({ do: fc.constant('work'), agent, pick, outcome }) },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('kill'), agent, after: fc.nat({ max: 3 }) }) }
+  { weight: 1, arbitrary: fc.record({ do: fc.constant('kill'), agent, after: fc.nat({ max: 3 }) }) },
+  { weight: 2, arbitrary: fc.record({ do: fc.constant('off'), agent, ms: fc.nat({ max: 8 }) }) }
 )
 
 const limited = fc.record(
   {
-    rights: fc.constantFrom<Line['rights']>(['pin', 'unpin'], ['pin', 'unpin'], ['pin'], ['unpin']),
+    rights: fc.constantFrom<Line['rights']>(['pin', 'unpin'], ['pin', 'unpin'], ['pin'], ['pin'], ['unpin']),
     pinsets: fc.constantFrom(['site'], ['b*g'], ['*']),
     validAfter: soon,
     expiryTime: soon
@@ -129,13 +146,13 @@ const limited = fc.record(
 const line: fc.Arbitrary<LineDraft> = fc.oneof(
   { weight: 5, arbitrary: fc.constant<Line>({ rights: ['pin', 'unpin'] }) },
   { weight: 4, arbitrary: limited },
-  { weight: 2, arbitrary: fc.constant('absent') },
-  { weight: 1, arbitrary: fc.constant('revoked') }
+  { weight: 3, arbitrary: fc.constant('absent') },
+  { weight: 2, arbitrary: fc.constant('revoked') }
 )
 
 /** All that may happen. */
 export const schedule: fc.Arbitrary<Schedule> = fc.record({
   versions: fc.array(fc.array(line, { minLength: AUTHORS, maxLength: AUTHORS }), { minLength: 1, maxLength: 4 }),
   isOther: fc.boolean(),
-  steps: fc.array(step, { maxLength: 80, size: 'max' })
+  steps: fc.array(step, { maxLength: 100, size: 'max' })
 })

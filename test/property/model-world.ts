@@ -4,7 +4,7 @@ import { expect } from 'vitest'
 import { PASSED_MS } from '../../src/protocol/limits.ts'
 import { pullSet, setsToPull, startSimulatedAgent } from '../support/simulated-agent.ts'
 import { compare, type Pair } from './model-checks.ts'
-import { fileOf, KEYS, keysOf, messageOf, START, WHO, type Message } from './model-drafts.ts'
+import { fileOf, KEYS, keysOf, messageOf, otherFileOf, START, type Message } from './model-drafts.ts'
 import { AGENTS, type Outcome, type Schedule, type Step } from './model-steps.ts'
 import { createModelNode, setsOf, type KeyFile, type Said } from './model.ts'
 
@@ -75,9 +75,10 @@ export async function createWorld({ versions, isOther }: Pick<Schedule, 'version
     }
   }
 
-  const wait = (ms: number): void => {
+  const wait = (ms: number, isOff?: Node): void => {
     // Timers may be late, but not so late that something else happens between an expiry and the look at it.
-    const busy = nodes.filter(({ model }) => ms > 1_000 || model.expiries().some((at) => at > now && at <= now + ms))
+    const isBusy = ({ model }: Node): boolean => ms > 1_000 || model.expiries().some((at) => at > now && at <= now + ms)
+    const busy = nodes.filter((node) => node !== isOff && isBusy(node))
     busy.forEach(turn)
     now += ms
     busy.forEach(turn)
@@ -93,9 +94,9 @@ export async function createWorld({ versions, isOther }: Pick<Schedule, 'version
     if (!agent.isDead || agent.commits() > before) model.read(next, now)
   }
 
-  const pull = async (to: Node, from: Node, options: { readonly isVouched: boolean; readonly most: number }): Promise<number> => {
+  const pull = async (to: Node, from: Node, options: Omit<Extract<Step, { do: 'pull' }>, 'do' | 'to' | 'from'>): Promise<number> => {
     let held = 0
-    for (const name of setsToPull(to.agent, from.agent)) {
+    for (const name of setsToPull(to.agent, from.agent, options.isGreedy)) {
       const theirs = setsOf(from.model.taken.keys()).get(`${name.author} ${name.pinset ?? ''}`) ?? []
       const lacking = theirs.filter((said) => !to.model.isHolding(said))
       const { offered, admitted, passedOver } = await pullSet(to.agent, from.agent, name, options)
@@ -116,6 +117,10 @@ export async function createWorld({ versions, isOther }: Pick<Schedule, 'version
         const { said } = all.get(id) as Message
         const isPending = to.pending.some((one) => one.said === said)
         expect(isPending || !to.model.wouldHold(said), `${id}: passed over`).toBe(true)
+      }
+      for (const { id } of offered) {
+        const { said } = all.get(id) as Message
+        expect(to.agent.run.store.command(id) !== undefined, `${id}: stored`).toBe(to.model.taken.has(said))
       }
     }
     return held
@@ -174,15 +179,18 @@ export async function createWorld({ versions, isOther }: Pick<Schedule, 'version
         work(at(step.agent), step.pick, step.outcome)
         return [at(step.agent)]
       case 'kill':
-        if (step.after === 0) await restart(at(step.agent))
-        else at(step.agent).agent.killAfter(step.after)
+        at(step.agent).agent.killAfter(step.after)
         return [at(step.agent)]
+      case 'off':
+        wait(step.ms, at(step.agent))
+        await restart(at(step.agent))
+        return nodes
     }
   }
 
   const files = versions.map((version) => fileOf(version))
-  const without = versions.map((version) => fileOf(version, WHO.length - 1))
-  for (let i = 0; i < AGENTS; i++) await start(isOther && i === AGENTS - 1 ? without : files)
+  const other = versions.map((version) => otherFileOf(version))
+  for (let i = 0; i < AGENTS; i++) await start(isOther && i === AGENTS - 1 ? other : files)
 
   return {
     nodes,
@@ -196,7 +204,10 @@ export async function createWorld({ versions, isOther }: Pick<Schedule, 'version
       for (const node of nodes) {
         node.agent.killAfter(Infinity)
         while (node.version + 1 < node.files.length) await read(node)
-        hear(node, Array.from(node.inbox, () => 0))
+        hear(
+          node,
+          Array.from(node.inbox, () => 0)
+        )
         turn(node)
         compare(node, now)
       }
@@ -205,7 +216,7 @@ export async function createWorld({ versions, isOther }: Pick<Schedule, 'version
       for (let held = 1; held > 0;) {
         held = 0
         for (const to of nodes) {
-          for (const from of nodes) if (from !== to) held += await pull(to, from, { isVouched: true, most: Infinity })
+          for (const from of nodes) if (from !== to) held += await pull(to, from, { isVouched: true, isGreedy: true, most: Infinity })
           compare(to, now)
         }
       }

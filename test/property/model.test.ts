@@ -11,7 +11,7 @@ import { createWorld } from './model-world.ts'
 const TIMES = Number(process.env['PINSUB_TEST_RUNS'] ?? 1)
 
 /** Schedules a run tries; `PINSUB_TEST_RUNS` multiplies them. Each run draws others: a failure prints its seed, and itself in full. */
-const RUNS = 60 * TIMES
+const RUNS = 150 * TIMES
 
 /** Some seconds do where nothing is found; what is found takes minutes to shrink. */
 const TIMEOUT_MS = 600_000 * Math.max(1, TIMES)
@@ -39,10 +39,14 @@ async function play(run: Schedule): Promise<number> {
 
 test.each(FOUND)('%s', async (_, run) => void (await play(run)))
 
-test('agents do what the model says, whatever is lost, repeated, late or killed, and those with the same file agree', { timeout: TIMEOUT_MS }, async () => {
-  let agreed = 0
-  const property = fc.asyncProperty(schedule, async (run) => void (agreed += await play(run)))
-  await fc.assert(property, { numRuns: RUNS })
-  // Of the sets and wishes of three nodes few may be in doubt, or nothing is shown.
-  expect(agreed).toBeGreaterThan(2 * RUNS)
-})
+test(
+  'agents do what the model says, whatever is lost, repeated, late or killed, and those with the same file agree',
+  { timeout: TIMEOUT_MS },
+  async () => {
+    let agreed = 0
+    const property = fc.asyncProperty(schedule, async (run) => void (agreed += await play(run)))
+    await fc.assert(property, { numRuns: RUNS })
+    // Of the sets and wishes of three nodes few may be in doubt, or nothing is shown.
+    expect(agreed).toBeGreaterThan(2 * RUNS)
+  }
+)

@@ -202,14 +202,14 @@ export async function pullSet(
   return { name, offered, admitted, passedOver: need.filter((id) => !to.run.admission.lacks(id) && !wanted.includes(id)) }
 }
 
-/** The sets that a peer shows and `to` wants, those without a pinset first. */
-export function setsToPull(to: SimulatedAgent, from: SimulatedAgent): readonly SetDigest[] {
+/** The sets that a peer shows, and, unless it is greedy, `to` wants; those without a pinset first. */
+export function setsToPull(to: SimulatedAgent, from: SimulatedAgent, isGreedy: boolean): readonly SetDigest[] {
   const wants = ({ author, pinset }: SetName): boolean => {
     const standing = to.run.standings.get(author)
     return standing !== undefined && !standing.voided && (pinset === undefined || coversPinset(standing.grant, pinset))
   }
-  const shown = from.run.sets.digests().filter((set) => from.run.standings.get(set.author)?.voided !== true && wants(set))
-  return shown.toSorted((a, b) => Number(a.pinset !== undefined) - Number(b.pinset !== undefined))
+  const shown = from.run.sets.digests().filter(({ author }) => from.run.standings.get(author)?.voided !== true)
+  return shown.filter((set) => isGreedy || wants(set)).toSorted((a, b) => Number(a.pinset !== undefined) - Number(b.pinset !== undefined))
 }
 
 function expectKilled(err: unknown): undefined {

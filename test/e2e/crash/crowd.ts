@@ -19,6 +19,8 @@ export interface Crowd {
   meet(agent: { readonly address: string; readonly peer: string }): Promise<void>
   /** Says so many commands, all under way at once; resolves when nothing more is to be heard of them, or at the end of `meet`'s agent. */
   speak(commands: number): Promise<void>
+  /** Pins content in the pinset `default`, and lets go of it when that is done. */
+  takeAndLetGo(contents: readonly Content[]): Promise<void>
   /** The agent is gone: gives up what is under way. */
   leave(): Promise<void>
   /** Every envelope that was ever signed. */
@@ -47,13 +49,13 @@ export async function makeCrowd(
   options: { readonly network: string; readonly dir: string; readonly named: readonly Content[] },
   ports: { readonly operator: Operator; readonly random: Random; fault(message: string): void; own(block: string, cid: string): void }
 ): Promise<Crowd> {
-  const { network, dir } = options
+  const { network, dir, named } = options
   const { operator, random, fault } = ports
   const keys = ['alice', 'bob', 'carol'].map((name) => join(dir, name))
   const lines = await Promise.all(keys.map(async (key) => (await generateKeyFile(key, key.split('/').at(-1) as string)).line))
   const { signer } = await loadSigner(keys[2] as string)
   const ledgers = [`${keys[0]}.db`, `${keys[1]}.db`]
-  const contents: Content[] = [...options.named]
+  const contents: Content[] = [...named]
   const said = new Map<CommandId, Said>()
   const newest = new Map<CommandId, Ack>()
   const taken = new Set<CommandId>()
@@ -93,9 +95,11 @@ export async function makeCrowd(
   const origins = [operator.origin]
 
   const byAuthor = async (sender: Sender): Promise<void> => {
-    const common = { pinset: random.pick(PINSETS), timeout: SEND_MS, signal: ended.signal }
-    const known = random.some(contents, random.between(1, 4))
-    const isUnpin = contents.length > 10 && random.chance(0.35)
+    // What is the operator's stays in one pinset, so that it is let go indeed.
+    const isForeign = named.length > 0 && random.chance(0.2)
+    const common = { pinset: isForeign ? 'default' : random.pick(PINSETS), timeout: SEND_MS, signal: ended.signal }
+    const known = random.some(isForeign ? named : contents.slice(named.length), random.between(1, 4))
+    const isUnpin = contents.length > 10 && random.chance(isForeign ? 0.5 : 0.35)
     const most = random.chance(0.2) ? 40 : 8
     const pinned = isUnpin ? known : [...(await makeSome(random.between(1, most))), ...(random.chance(0.5) ? known : [])]
     const cids = [...new Set(pinned.map(({ cid }) => cid.toString()))]
@@ -107,7 +111,7 @@ export async function makeCrowd(
 
   /** Pins, unpins and updates in one command. */
   const byCarol = async (): Promise<void> => {
-    const known = random.some(contents, 4)
+    const known = random.some(contents.slice(named.length), 4)
     const added = await makeSome(random.between(1, 4))
     const operations = [
       ...added.map(({ cid }): Sayable => ({ op: 'pin', cid, origins: [multiaddr(operator.origin).bytes] })),
@@ -155,6 +159,14 @@ export async function makeCrowd(
       const results = await Promise.allSettled(speaking)
       if (ended.signal.aborted) return
       for (const result of results) if (result.status === 'rejected') fault(`a send failed: ${String(result.reason)}`)
+    },
+    async takeAndLetGo(some) {
+      const cids = some.map(({ cid }) => cid.toString())
+      const [sender] = senders
+      if (sender === undefined || cids.length === 0) return
+      for (const events of [sender.pin(cids, { origins }), sender.unpin(cids)]) {
+        for await (const event of events) if (event.event === 'done' && event.result !== 'ok') fault(JSON.stringify(event))
+      }
     },
     async leave() {
       ended.abort(new DOMException('the agent was killed', 'AbortError'))

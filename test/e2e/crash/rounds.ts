@@ -5,6 +5,7 @@
 import assert from 'node:assert/strict'
 import { setTimeout as pause } from 'node:timers/promises'
 import { cidKey } from '../../../src/protocol/cid.ts'
+import { MAX_OFFERED_AGAIN } from '../../../src/protocol/limits.ts'
 import { createSandbox, type Sandbox } from '../../support/cli.ts'
 import { createOperator } from '../../support/operator.ts'
 import { createRandom } from '../../support/random.ts'
@@ -108,8 +109,9 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
   }
 
   const agent = await start()
-  await crowd.meet(agent)
-  await until('everything is accepted and done', () => crowd.unaccepted() === 0 && jobs(home) === 0)
+  await acceptAll(crowd, agent)
+  await crowd.takeAndLetGo(ground.operators)
+  await until('everything is done', () => jobs(home) === 0)
   const envelopes = crowd.envelopes()
   hearing.add(envelopes)
   const expected = hearing.outcome()
@@ -128,6 +130,17 @@ async function killEarly(sandbox: Sandbox, args: readonly string[], ms: number):
   const process = sandbox.start(args)
   await pause(ms)
   await process.end('SIGKILL')
+}
+
+/** Meets the agent until it has taken everything: each time that a sender runs it offers only so many of what nobody took. */
+async function acceptAll(crowd: Crowd, agent: Agent): Promise<void> {
+  for (;;) {
+    await crowd.meet(agent)
+    const open = crowd.unaccepted()
+    await until(`some of ${open} commands are accepted`, () => crowd.unaccepted() <= Math.max(0, open - MAX_OFFERED_AGAIN))
+    if (crowd.unaccepted() === 0) return
+    await crowd.leave()
+  }
 }
 
 function acksHeard(crowd: Crowd, more: number): Promise<void> {
