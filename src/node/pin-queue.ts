@@ -190,7 +190,11 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   const finish = (outcome: Outcome): void => {
     outcomes.push(outcome)
     // One that ran alone is written at once; while many run, what ends about the same time shares one commit.
-    cancelCommit ??= clock.after(running.size > FEW ? GATHER_MS : 0, commit)
+    if (outcomes.length >= backend.concurrency) {
+      // A crash would have it all done again.
+      cancelCommit?.()
+      cancelCommit = clock.after(0, commit)
+    } else cancelCommit ??= clock.after(running.size > FEW ? GATHER_MS : 0, commit)
   }
 
   const commit = (): void => {

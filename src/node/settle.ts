@@ -1,6 +1,6 @@
 /** Turns what was said into what to do: for one CID, over all pinsets and authors, holds, jobs and operation states. */
 import type { FailureCode, OperationState } from '../protocol/ack.ts'
-import type { Job, SetMember, StoredRegister } from '../protocol/records.ts'
+import type { SetMember, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import { decide, whyNot, type Standing, type Wish } from '../protocol/wish.ts'
 import type { Store } from './store.ts'

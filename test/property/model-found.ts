@@ -25,7 +25,7 @@ const lost: Step = { do: 'work', agent: 0, pick: 0, outcome: 'lost' }
 const file: Step = { do: 'file', agent: 0 }
 
 function found(versions: Schedule['versions'], ...steps: readonly (Step | readonly Step[])[]): Schedule {
-  return { versions, isOther: false, steps: steps.flat() }
+  return { versions, isOther: false, isOnDisk: true, steps: steps.flat() }
 }
 
 /** Each with its name. */

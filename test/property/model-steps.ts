@@ -4,7 +4,7 @@ import type { Line } from './model.ts'
 
 /** How many there are of each. */
 export const AGENTS = 3
-export const AUTHORS = 3
+const AUTHORS = 3
 export const CIDS = 3
 
 /** No pinset is that of operations to come that have none. */
@@ -73,6 +73,8 @@ export interface Schedule {
   readonly versions: readonly (readonly LineDraft[])[]
   /** The last agent has a file of its own, which grants less. */
   readonly isOther: boolean
+  /** Agents keep their state in files, which takes far longer than in memory. */
+  readonly isOnDisk: boolean
   readonly steps: readonly Step[]
 }
 
@@ -154,5 +156,6 @@ const line: fc.Arbitrary<LineDraft> = fc.oneof(
 export const schedule: fc.Arbitrary<Schedule> = fc.record({
   versions: fc.array(fc.array(line, { minLength: AUTHORS, maxLength: AUTHORS }), { minLength: 1, maxLength: 4 }),
   isOther: fc.boolean(),
+  isOnDisk: fc.nat({ max: 15 }).map((n) => n === 15),
   steps: fc.array(step, { maxLength: 100, size: 'max' })
 })

@@ -31,15 +31,15 @@ export interface World extends Disposable {
   join(): Promise<Node>
 }
 
-/** Makes a world in an empty folder. */
-export async function createWorld({ versions, isOther }: Pick<Schedule, 'versions' | 'isOther'>, dir: string): Promise<World> {
+/** Makes a world; its files are in an empty folder. */
+export async function createWorld({ versions, isOther, isOnDisk }: Omit<Schedule, 'steps'>, dir: string): Promise<World> {
   let now = START
   const all = new Map<string, Message>()
   const nodes: Node[] = []
 
   const start = async (files: readonly KeyFile[]): Promise<Node> => {
     const first = files[0] as KeyFile
-    const agent = await startSimulatedAgent(join(dir, `${nodes.length}.db`), () => now, keysOf(first))
+    const agent = await startSimulatedAgent(isOnDisk ? join(dir, `${nodes.length}.db`) : ':memory:', () => now, keysOf(first))
     const model = createModelNode()
     model.read(first, now)
     const node: Node = { agent, model, inbox: [], pending: [], files, version: 0 }

@@ -11,7 +11,7 @@ import { createWorld } from './model-world.ts'
 const TIMES = Number(process.env['PINSUB_TEST_RUNS'] ?? 1)
 
 /** Schedules a run tries; `PINSUB_TEST_RUNS` multiplies them. Each run draws others: a failure prints its seed, and itself in full. */
-const RUNS = 150 * TIMES
+const RUNS = 200 * TIMES
 
 /** Some seconds do where nothing is found; what is found takes minutes to shrink. */
 const TIMEOUT_MS = 600_000 * Math.max(1, TIMES)

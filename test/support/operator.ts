@@ -77,6 +77,8 @@ export async function createOperator(options: { readonly network: string; readon
   /** Command → nodes that took it. */
   const takers = new Map<CommandId, Set<NodeId>>()
   let last: Hlc | undefined
+  /** Where it linked to last. */
+  let linked: string | undefined
 
   bus.handle('acks', ({ bytes }) => {
     const envelope = openEnvelope(bytes)
@@ -105,6 +107,26 @@ export async function createOperator(options: { readonly network: string; readon
   })
   await exchange.start()
 
+  const link = async (address: string): Promise<NodeId> => {
+    const signal = AbortSignal.timeout(LINK_MS)
+    const peer = (await host.libp2p.dial(multiaddr(address), { signal })).remotePeer.toString()
+    await new Promise<void>((resolve, reject) => {
+      const look = (): void => {
+        if (!bus.subscribers('commands').includes(peer) || !bus.subscribers('acks').includes(peer)) return
+        stop()
+        resolve()
+      }
+      const stop = bus.onSubscribe(look)
+      signal.addEventListener('abort', () => {
+        stop()
+        reject(new Error(`${address} takes no commands of ${network}`))
+      })
+      look()
+    })
+    linked = address
+    return peer
+  }
+
   const sign: Operator['sign'] = async (signer, operations, pinset = 'default') => {
     const time = (last = tick(last, Date.now()))
     const { bytes, payload } = await sealEnvelope('command', encodeCommand({ network, pinset, time, operations }, signer.blob), signer)
@@ -112,29 +134,14 @@ export async function createOperator(options: { readonly network: string; readon
   }
 
   const publish = async ({ envelope }: Said): Promise<void> => {
+    // A node that is busy for seconds takes its peers for dead and hangs up.
+    if (bus.subscribers('commands').length === 0 && linked !== undefined) await link(linked)
     await bus.publish('commands', envelope, { signal: AbortSignal.timeout(LINK_MS) })
   }
 
   return {
     origin: host.addresses()[0] as string,
-    async link(address) {
-      const signal = AbortSignal.timeout(LINK_MS)
-      const peer = (await host.libp2p.dial(multiaddr(address), { signal })).remotePeer.toString()
-      await new Promise<void>((resolve, reject) => {
-        const look = (): void => {
-          if (!bus.subscribers('commands').includes(peer) || !bus.subscribers('acks').includes(peer)) return
-          stop()
-          resolve()
-        }
-        const stop = bus.onSubscribe(look)
-        signal.addEventListener('abort', () => {
-          stop()
-          reject(new Error(`${address} takes no commands of ${network}`))
-        })
-        look()
-      })
-      return peer
-    },
+    link,
     sign,
     publish,
     async say(signer, operations, pinset) {

@@ -68,7 +68,10 @@ export interface SimulatedAgent extends Disposable {
 
 class Killed extends Error {}
 
-/** Starts one over `file`; `wall` is what its clock shows, milliseconds since the epoch. */
+/**
+ * Starts one over `file`, or over `:memory:`, which then outlives its processes; `wall` is what its clock shows, milliseconds since
+ * the epoch.
+ */
 export async function startSimulatedAgent(file: string, wall: () => number, keys: AuthorizedKeys): Promise<SimulatedAgent> {
   /** A daemon knows a CID and its twin of the other version as two. */
   const backend = new Set<string>()
@@ -76,8 +79,9 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
   let commits = 0
   let isDead = false
 
+  let real: Store = openNodeStore(file)
+
   const open = (): Process => {
-    const real: Store = openNodeStore(file)
     const transaction: Store['transaction'] = (work) => {
       isDead ||= commits >= fuse
       if (isDead) throw new Killed('killed')
@@ -134,7 +138,10 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
     },
     commits: () => commits,
     async restart(next) {
-      run.store.close()
+      if (file !== ':memory:') {
+        real.close()
+        real = openNodeStore(file)
+      }
       fuse = Infinity
       commits = 0
       isDead = false
@@ -167,7 +174,7 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
         expectKilled(err)
       }
     },
-    [Symbol.dispose]: () => run.store.close()
+    [Symbol.dispose]: () => real.close()
   }
 }
 

@@ -6,6 +6,7 @@ import { generateKeyFile, loadSigner } from '../../../src/identity/key-file.ts'
 import { createSender, type Sender } from '../../../src/index.ts'
 import type { Ack } from '../../../src/protocol/ack.ts'
 import type { CommandId } from '../../../src/protocol/envelope.ts'
+import { MAX_OFFERED_AGAIN } from '../../../src/protocol/limits.ts'
 import { leaf, node } from '../../support/dags.ts'
 import type { Operator, Said, Sayable } from '../../support/operator.ts'
 import type { Random } from '../../support/random.ts'
@@ -15,7 +16,7 @@ import { contentOf, keyOf, type Content } from './grounds.ts'
 export interface Crowd {
   /** Their lines for `--authorize`. */
   readonly lines: readonly string[]
-  /** Meets an agent that has just started, and offers it what no agent accepted yet. */
+  /** Meets an agent that has just started, and offers it what no agent accepted yet, each author a hundred commands at most. */
   meet(agent: { readonly address: string; readonly peer: string }): Promise<void>
   /** Says so many commands, all under way at once; resolves when nothing more is to be heard of them, or at the end of `meet`'s agent. */
   speak(commands: number): Promise<void>
@@ -149,7 +150,8 @@ export async function makeCrowd(
       const options = { network, bootstrap: [address], knownNodes: [peer] }
       senders = await Promise.all(ledgers.map((ledger, i) => createSender({ ...options, key: keys[i] as string, ledger })))
       await Promise.all([operator.link(address), ...senders.map((sender) => sender.connect())])
-      for (const one of said.values()) if (!taken.has(one.id)) await operator.publish(one)
+      const open = [...said.values()].filter(({ id }) => !taken.has(id))
+      for (const one of open.slice(0, MAX_OFFERED_AGAIN)) await operator.publish(one)
     },
     async speak(commands) {
       const speaking = Array.from({ length: commands }, () => {
