@@ -100,12 +100,14 @@ export function createSettler(
     }))
 
   /** `update` holds the old CID while the new one is wanted and not pinned here, or waits itself for what replaces it. */
-  const awaitsSuccessor = ({ kind, counterpart, pinset }: StoredRegister, now: number): boolean => {
-    if (kind !== 'unpin' || counterpart === undefined) return false
+  const awaitsSuccessor = ({ cid, kind, counterpart, pinset }: StoredRegister, now: number, behind: readonly string[] = []): boolean => {
+    // Of updates in a circle none is waited for.
+    if (kind !== 'unpin' || counterpart === undefined || behind.includes(counterpart)) return false
+    if (behind.length >= MAX_CHAIN) return true
     if (store.pin(counterpart) !== undefined && store.job(counterpart) === undefined) return false
     const group = store.registers(counterpart).filter((register) => register.pinset === pinset)
     const { want, by } = decide(group, pinset, standing, expiryNow(now))
-    return want === 'pin' || (by !== undefined && awaitsSuccessor(by as StoredRegister, now))
+    return want === 'pin' || (by !== undefined && awaitsSuccessor(by as StoredRegister, now, [...behind, cid]))
   }
 
   return {

@@ -75,6 +75,20 @@ test('an operation of a kind to come has a place of its own, and one without a C
   expect(core.states(pinned.id)).toEqual([{ status: 'queued' }])
 })
 
+test('updates in a circle, closed by what this version cannot read, end', async () => {
+  using core = await agent()
+  const update = (who: typeof alice, ms: number, from = x, to = y) =>
+    command(who, { operations: [{ op: 'update', from, to }], time: at(ms) })
+  core.hear((await pin(1, x)).bytes)
+  core.done(x.toString())
+  core.hear((await update(bob, 2)).bytes)
+  core.hear((await update(alice, 3, y, x)).bytes)
+  core.hear((await toCome(4, [{ op: 'pin', cid: x, colour: 'red' }])).bytes)
+  expect(core.store.job(x.toString())).toMatchObject({ action: 'unpin' })
+  core.done(x.toString())
+  expect([core.store.holds(x.toString()), core.store.holds(y.toString())]).toEqual([[], []])
+})
+
 test('a pin with a field to come takes the place of an older pin, decides nothing, and costs no byte', async () => {
   using core = await agent()
   const old = await pin(1, x)

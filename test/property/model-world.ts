@@ -52,7 +52,7 @@ export async function createWorld({ versions, isOther, isOnDisk }: Omit<Schedule
       const [message] = inbox.splice(pick % inbox.length, 1)
       if (message === undefined) return
       const { said, bytes } = message
-      const expected = pending.some((one) => one.said === said) ? 'duplicate' : model.hear(said, now)
+      const expected = isPending(said, pending) ? 'duplicate' : model.hear(said, now)
       const judgement = agent.run.intake.judge(bytes, 'peer')
       expect(judgement.verdict === 'accept' ? 'accept' : judgement.reason, `${said.id}: heard`).toBe(expected)
       if (expected === 'accept') pending.push({ said, at: now })
@@ -105,8 +105,7 @@ export async function createWorld({ versions, isOther, isOnDisk }: Omit<Schedule
       const became = offered.map(({ id }) => {
         const { said } = all.get(id) as Message
         const at = options.isVouched ? Math.min(from.model.taken.get(said) as number, now) : now
-        const isPending = to.pending.some((one) => one.said === said)
-        const expected = isPending ? 'known' : to.model.judge(said, at, now)
+        const expected = isPending(said, to.pending) ? 'known' : to.model.judge(said, at, now)
         if (expected === 'held' && admitted !== undefined) to.model.take(said, at, now)
         return expected
       })
@@ -115,8 +114,7 @@ export async function createWorld({ versions, isOther, isOnDisk }: Omit<Schedule
       held += admitted.filter((one) => one === 'held').length
       for (const id of passedOver) {
         const { said } = all.get(id) as Message
-        const isPending = to.pending.some((one) => one.said === said)
-        expect(isPending || !to.model.wouldHold(said), `${id}: passed over`).toBe(true)
+        expect(isPending(said, to.pending) || !to.model.wouldHold(said), `${id}: passed over`).toBe(true)
       }
       for (const { id } of offered) {
         const { said } = all.get(id) as Message
@@ -229,4 +227,8 @@ export async function createWorld({ versions, isOther, isOnDisk }: Omit<Schedule
     join: () => start([(nodes[0] as Node).files.at(-1) as KeyFile]),
     [Symbol.dispose]: () => nodes.forEach(({ agent }) => agent[Symbol.dispose]())
   }
+}
+
+function isPending(said: Said, pending: Node['pending']): boolean {
+  return pending.some((one) => one.said === said)
 }
