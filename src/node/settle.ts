@@ -161,7 +161,8 @@ function stateOf(store: Store, register: StoredRegister, wish: Wish, author: Sta
     return { status: 'unpinned', heldBy: held }
   }
   const pin = store.pin(cid)
-  if (pin !== undefined) return { status: 'pinned', bytes: pin.bytes }
+  // With a job it was called back while it was being let go: it may be gone.
+  if (pin !== undefined && job === undefined) return { status: 'pinned', bytes: pin.bytes }
   if (job?.code === undefined || WAITED_FOR.has(job.code)) return { status: 'queued' }
   return { status: 'failed', code: job.code, attempt: job.attempt, next: job.nextAt }
 }

@@ -54,5 +54,9 @@ export const FOUND: readonly (readonly [string, Schedule])[] = [
   [
     'what is called back is pinned once that is known: it may be gone already',
     found([FULL, REVOKED], said(0, pin(0)), done, said(1, unpin(0)), lost, file, said(2, pin(0), 1), done)
+  ],
+  [
+    'two updates replace each other, and the pin of the last is displaced by one of a version to come',
+    found([FULL], said(0, pin(2)), said(1, update(2, 0)), said(2, update(0, 2)), said(3, { op: 'pin to come', cid: 2, to: 0 }))
   ]
 ]

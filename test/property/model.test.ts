@@ -10,8 +10,11 @@ import { createWorld } from './model-world.ts'
 
 const TIMES = Number(process.env['PINSUB_TEST_RUNS'] ?? 1)
 
-/** Schedules a run tries; `PINSUB_TEST_RUNS` multiplies them. Each run draws others: a failure prints its seed, and itself in full. */
+/** Schedules a run tries; `PINSUB_TEST_RUNS` multiplies them. A failure prints its seed, and itself in full. */
 const RUNS = 200 * TIMES
+
+/** The suite tries the same each time, so that a change is what turns it red; more runs draw anew. */
+const SEED = TIMES > 1 ? {} : { seed: 1 }
 
 /** Some seconds do where nothing is found; what is found takes minutes to shrink. */
 const TIMEOUT_MS = 600_000 * Math.max(1, TIMES)
@@ -45,7 +48,7 @@ test(
   async () => {
     let agreed = 0
     const property = fc.asyncProperty(schedule, async (run) => void (agreed += await play(run)))
-    await fc.assert(property, { numRuns: RUNS })
+    await fc.assert(property, { numRuns: RUNS, ...SEED })
     // Of the sets and wishes of three nodes few may be in doubt, or nothing is shown.
     expect(agreed).toBeGreaterThan(2 * RUNS)
   }

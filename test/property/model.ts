@@ -167,10 +167,11 @@ export function createModelNode() {
   }
 
   /** Whether an update's unpin waits: for a CID that is wanted and not pinned yet, or waits itself for what replaces it. */
-  const waits = ({ kind, other, said: { pinset } }: Register, now: number): boolean => {
+  const waits = ({ kind, other, said: { pinset } }: Register, now: number, before: readonly string[] = []): boolean => {
     if (kind !== 'unpin' || other === undefined || (pinned.has(other) && !jobs.has(other))) return false
     const { want, by } = wish(other, pinset, now)
-    return want === 'pin' || (by !== undefined && waits(by, now))
+    // Where one waits for the other and it for the first, nothing is wanted.
+    return want === 'pin' || (by !== undefined && !before.includes(other) && waits(by, now, [...before, other]))
   }
 
   /**

@@ -96,11 +96,8 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
     const agent = await start()
     await crowd.meet(agent)
     const spoken = crowd.speak(random.between(4, 16))
-    await Promise.race([
-      pause(random.next() * LATEST_KILL_MS),
-      ...(random.chance(0.5) ? [acksHeard(crowd, random.between(1, 12))] : []),
-      spoken
-    ])
+    const byTime = random.chance(0.5)
+    await Promise.race([byTime ? pause(random.next() * LATEST_KILL_MS) : acksHeard(crowd, random.between(1, 40)), spoken])
     await agent.process.end('SIGKILL')
     await Promise.all([crowd.leave(), spoken])
     count()
@@ -116,7 +113,7 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
   const agent = await start()
   await acceptAll(crowd, agent)
   await crowd.takeAndLetGo(ground.operators)
-  await until('everything is done', () => jobs(home) === 0)
+  await untilDone(home)
   const envelopes = crowd.envelopes()
   hearing.add(envelopes)
   const expected = hearing.outcome()
@@ -145,6 +142,14 @@ async function acceptAll(crowd: Crowd, agent: Agent): Promise<void> {
     await until(`some of ${open} commands are accepted`, () => crowd.unaccepted() <= Math.max(0, open - MAX_OFFERED_AGAIN))
     if (crowd.unaccepted() === 0) return
     await crowd.leave()
+  }
+}
+
+/** Waits for as long as there are ever fewer jobs. */
+async function untilDone(home: string): Promise<void> {
+  for (let left = jobs(home); left > 0; left = jobs(home)) {
+    const rest = rows(home, 'SELECT action, code, attempt, count(*) FROM jobs GROUP BY action, code, attempt').join(', ')
+    await until(`fewer jobs than ${left} (action, code, tries, how many: ${rest})`, () => jobs(home) < left)
   }
 }
 
