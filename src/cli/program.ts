@@ -132,6 +132,9 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .addOption(many('--tag <k=v>', 'a tag others can ask for; repeatable'))
     .option('--capacity <size>', 'space for the embedded storage, as 200GB (default: what the disk has)')
     .option('--mdns', 'find and be found on the local network')
+    // Without the positive one commander would take `true` for given.
+    .addOption(new Option('--remote-keys').hideHelp())
+    .option('--no-remote-keys', 'let no admin change keys and known nodes by message')
     .option('--print-unit', 'print a systemd unit and exit')
     .action((flags: { printUnit?: boolean }, self: Command) =>
       run(self.optsWithGlobals(), async (context) => (await import('./commands/node.ts')).node(context, flags))

@@ -37,6 +37,8 @@ export interface Config {
   readonly json: boolean
   readonly verbose: boolean
   readonly mdns: boolean
+  /** Whether admins may change keys and known nodes of a node by message. */
+  readonly remoteKeys: boolean
 }
 
 /** Where settings come from, strongest first. */
@@ -75,6 +77,7 @@ export function resolveConfig(sources: ConfigSources): Config {
     pinset: values.pinset ?? DEFAULTS.pinset,
     json: values.json ?? false,
     verbose: values.verbose ?? false,
-    mdns: values.mdns ?? false
+    mdns: values.mdns ?? false,
+    remoteKeys: values['remote-keys'] ?? true
   })
 }

@@ -68,7 +68,8 @@ export const SETTINGS = {
   pinset: { form: 'text', schema: name },
   json: { form: 'boolean', schema: flag },
   verbose: { form: 'boolean', schema: flag },
-  mdns: { form: 'boolean', schema: flag }
+  mdns: { form: 'boolean', schema: flag },
+  'remote-keys': { form: 'boolean', schema: flag }
 } as const satisfies Record<string, Setting>
 
 /** The long flag name of a setting. */

@@ -35,6 +35,8 @@ export interface PullPorts {
   take(commands: readonly SyncCommand[], name: SetName): Promise<number>
   /** Whether full lists of ids may be asked of this peer now; asked at most once a pull, and then counts as done. */
   mayListAll(): boolean
+  /** Called once all commands without a pinset that the peer has are stored. */
+  onAdmin?(): void
 }
 
 /** What a pull did. */
@@ -109,7 +111,8 @@ function createPuller(target: string, asker: Asker, ports: PullPorts): { run(): 
   let mayList: boolean | undefined
 
   const run = async (): Promise<void> => {
-    const unproven = await walk(await announced(), reconcile)
+    const sets = await announced()
+    const unproven = [...(await walkAdmin(sets)), ...(await walk(sets.filter(isPinset), reconcile))]
     if (unproven.length === 0) return
     // Either side may have changed since it was announced: only what shows nothing a second time is taken for unequal.
     const again = (await announced()).filter((set) => unproven.some((other) => compareSets(set, other) === 0))
@@ -122,7 +125,7 @@ function createPuller(target: string, asker: Asker, ports: PullPorts): { run(): 
   const announced = async (): Promise<readonly SetDigest[]> => {
     const answer = await asker.sets(ports.digests())
     more ||= answer.more
-    return adminFirst(answer.sets, ports.clock.now())
+    return rotated(answer.sets, ports.clock.now())
   }
 
   /** Goes through sets in order, as far as the limits allow; those that stay unproven come back. */
@@ -138,6 +141,20 @@ function createPuller(target: string, asker: Asker, ports: PullPorts): { run(): 
       if ((await compare(set, own)) === 'unproven') unproven.push(set)
       if (unproven.length > MAX_SYNC_UNPROVEN) throw dishonest(target, `announces ${unproven.length} sets that do not differ as it says`)
     }
+    return unproven
+  }
+
+  /** Sets without a pinset: what one of them brings may make another wanted. */
+  const walkAdmin = async (sets: readonly SetDigest[]): Promise<readonly SetDigest[]> => {
+    const unproven: SetDigest[] = []
+    let rest = sets.filter((set) => !isPinset(set))
+    for (;;) {
+      const wanted = rest.filter((set) => ports.wanted(set) !== undefined)
+      if (wanted.length === 0) break
+      unproven.push(...(await walk(wanted, reconcile)))
+      rest = rest.filter((set) => !wanted.includes(set))
+    }
+    if (!more) ports.onAdmin?.()
     return unproven
   }
 
@@ -209,13 +226,17 @@ function createPuller(target: string, asker: Asker, ports: PullPorts): { run(): 
   }
 }
 
+function isPinset({ pinset }: SetName): boolean {
+  return pinset !== undefined
+}
+
 function nameOf({ author, pinset }: SetName): SetName {
   return { author, pinset }
 }
 
-/** The others begin anywhere: where a limit ends each pull, sets that always differ must not keep those behind them from their turn. */
-function adminFirst(sets: readonly SetDigest[], now: number): readonly SetDigest[] {
-  const others = sets.filter(({ pinset }) => pinset !== undefined)
+/** Sets with a pinset begin anywhere: where a limit ends each pull, sets that always differ must not keep those behind them from their turn. */
+function rotated(sets: readonly SetDigest[], now: number): readonly SetDigest[] {
+  const others = sets.filter(isPinset)
   const start = others.length === 0 ? 0 : now % others.length
-  return [...sets.filter(({ pinset }) => pinset === undefined), ...others.slice(start), ...others.slice(0, start)]
+  return [...sets.filter((set) => !isPinset(set)), ...others.slice(start), ...others.slice(0, start)]
 }

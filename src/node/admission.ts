@@ -6,6 +6,7 @@ import { commandId, openEnvelope, verifyEnvelope, type CommandId } from '../prot
 import { InvalidMessageError } from '../protocol/errors.ts'
 import { closedAt, coversPinset } from '../protocol/grants.ts'
 import { MAX_AHEAD_MS, MAX_SKIPPED } from '../protocol/limits.ts'
+import type { Author } from '../protocol/ssh-key.ts'
 import type { SetName } from '../protocol/sync/digest.ts'
 import type { Accepted, Recorder } from './record.ts'
 import type { CommandSets } from './sets.ts'
@@ -49,7 +50,7 @@ export interface Admission {
 export interface AdmissionPorts {
   readonly store: Store
   readonly record: Recorder
-  readonly standings: Pick<Standings, 'get'>
+  readonly standings: Pick<Standings, 'get' | 'keeps'>
   readonly sets: Pick<CommandSets, 'hasRoom'>
   readonly clock: Clock
   /** Whether the intake has it: it may not be stored yet. */
@@ -80,9 +81,11 @@ export function createAdmission(options: { readonly network: string }, ports: Ad
     if (standing === undefined || standing.voided) return 'unauthorised'
     const acceptedAt = isVouched ? Math.min(offered.acceptedAt, now) : now
     // Another may have heard it in time, and vouch for that: it is not skipped for good.
-    if (standing.closedAt !== undefined && acceptedAt > standing.closedAt) return 'expired'
-    const closed = closedAt(standing.grant, acceptedAt)
-    if (closed !== undefined) return closed
+    if (!standings.keeps(envelope.author, id)) {
+      if (standing.closedAt !== undefined && acceptedAt > standing.closedAt) return 'expired'
+      const closed = closedAt(standing.grant, acceptedAt)
+      if (closed !== undefined) return closed
+    }
     const command = decodeCommand(verifyEnvelope(envelope), options.network)
     if (set !== undefined && command.pinset !== set.pinset) throw new InvalidMessageError('shape', 'a command of another pinset')
     if (command.time.ms > now + MAX_AHEAD_MS) return 'skew'
@@ -92,9 +95,22 @@ export function createAdmission(options: { readonly network: string }, ports: Ad
     return 'quota'
   }
 
-  const takeSome = (batch: readonly Offered[], offer: Offer): Admitted[] => {
+  /** Judges up to a batch from `at` on; no further than commands that change by whose word others count. */
+  const judgeSome = (offered: readonly Offered[], at: number, offer: Offer, now: number): (Accepted | Admitted)[] => {
+    const judged: (Accepted | Admitted)[] = []
+    let admin: Author | undefined
+    for (const one of offered.slice(at, at + BATCH)) {
+      if (admin !== undefined && openEnvelope(one.envelope).author !== admin) break
+      const verdict = judge(one, offer, now)
+      if (typeof verdict !== 'string' && verdict.command.pinset === undefined) admin = verdict.command.author
+      judged.push(verdict)
+    }
+    return judged
+  }
+
+  const takeSome = (offered: readonly Offered[], at: number, offer: Offer): Admitted[] => {
     const now = clock.now()
-    const judged = batch.map((offered) => judge(offered, offer, now))
+    const judged = judgeSome(offered, at, offer, now)
     const changes = noChanges()
     const admitted = store.transaction(() =>
       judged.map((one): Admitted => {
@@ -114,9 +130,9 @@ export function createAdmission(options: { readonly network: string }, ports: Ad
     lacks: (id) => !skipped.has(id) && !ports.knows(id),
     async take(offered, offer) {
       const admitted: Admitted[] = []
-      for (let at = 0; at < offered.length; at += BATCH) {
-        if (at > 0) await setImmediate()
-        admitted.push(...takeSome(offered.slice(at, at + BATCH), offer))
+      while (admitted.length < offered.length) {
+        if (admitted.length > 0) await setImmediate()
+        admitted.push(...takeSome(offered, admitted.length, offer))
       }
       return admitted
     }

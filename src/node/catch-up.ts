@@ -43,6 +43,8 @@ export interface CatchUp {
   stop(): Promise<void>
   /** Keys or sets changed so that more may be wanted: asks everybody anew. */
   askAll(): void
+  /** Whether a pull is under way. */
+  isAsking(): boolean
 }
 
 const TIMING: CatchUpTiming = { settle: 1_000, again: 10_000, interval: 60_000 }
@@ -181,7 +183,8 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
       waiting.forEach((cancel) => cancel())
       await Promise.all(running.values())
     },
-    askAll
+    askAll,
+    isAsking: () => running.size > 0
   }
 }
 

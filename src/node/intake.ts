@@ -17,7 +17,10 @@ import type { Store } from './store.ts'
 /** What becomes of a message: relayed, dropped, or dropped and held against who relayed it. */
 export type Judgement =
   | { readonly verdict: 'accept' }
-  | { readonly verdict: 'ignore'; readonly reason: 'duplicate' | 'unauthorised' | 'expired' | 'skew' | 'pinset' | 'quota' | 'busy' }
+  | {
+      readonly verdict: 'ignore'
+      readonly reason: 'duplicate' | 'unauthorised' | 'expired' | 'skew' | 'pinset' | 'quota' | 'busy' | 'starting'
+    }
   | { readonly verdict: 'reject'; readonly reason: InvalidMessageError['code'] }
 
 /** What the intake works with. */
@@ -30,6 +33,8 @@ export interface IntakePorts {
   readonly log: Log
   /** Tells the peer that published a command why it counts for nothing here. */
   refuse(peer: NodeId, refusal: { readonly command: CommandId; readonly code: 'unauthorised' | 'expired' | 'skew' }): void
+  /** Whether what comes waits until {@link Intake.release}. */
+  isHeld(): boolean
   /** Answers a command of a known author that is not stored. */
   answer(id: CommandId, states: readonly OperationState[]): void
   /** Called after each durable step. */
@@ -42,6 +47,8 @@ export interface Intake {
   judge(bytes: Uint8Array, from: NodeId): Judgement
   /** Whether a command was accepted here. */
   knows(id: CommandId): boolean
+  /** Judges what waited. */
+  release(): void
   /** How often each judgement was passed since the start. */
   counts(): Readonly<Record<string, number>>
   /** Stores what is pending. */
@@ -52,6 +59,7 @@ export interface Intake {
 export function createIntake(options: { readonly network: string }, ports: IntakePorts): Intake {
   const { store, record, standings, clock, log } = ports
   const pending = new Map<CommandId, Accepted>()
+  let held: { readonly bytes: Uint8Array; readonly from: NodeId }[] = []
   const answeredAt = new Map<CommandId, number>()
   const counts: Record<string, number> = {}
   let timer: (() => void) | undefined
@@ -62,6 +70,10 @@ export function createIntake(options: { readonly network: string }, ports: Intak
     try {
       envelope = openEnvelope(bytes)
       if (envelope.kind !== 'command') throw new InvalidMessageError('shape', 'not a command')
+      if (ports.isHeld()) {
+        if (held.length < MAX_PENDING_COMMANDS) held.push({ bytes, from })
+        return { verdict: 'ignore', reason: 'starting' }
+      }
       const id = commandId(envelope.payload)
       if (knows(id)) {
         acknowledgeAgain(id, now)
@@ -148,13 +160,20 @@ export function createIntake(options: { readonly network: string }, ports: Intak
     ports.onChanges(changes)
   }
 
+  const judgeAndCount = (bytes: Uint8Array, from: NodeId): Judgement => {
+    const judgement = judge(bytes, from)
+    const name = judgement.verdict === 'accept' ? 'accept' : `${judgement.verdict}: ${judgement.reason}`
+    counts[name] = (counts[name] ?? 0) + 1
+    if (judgement.verdict !== 'accept') log.debug(`a command through ${from}: ${name}`)
+    return judgement
+  }
+
   return {
-    judge(bytes, from) {
-      const judgement = judge(bytes, from)
-      const name = judgement.verdict === 'accept' ? 'accept' : `${judgement.verdict}: ${judgement.reason}`
-      counts[name] = (counts[name] ?? 0) + 1
-      if (judgement.verdict !== 'accept') log.debug(`a command through ${from}: ${name}`)
-      return judgement
+    judge: judgeAndCount,
+    release() {
+      const waited = held
+      held = []
+      for (const { bytes, from } of waited) judgeAndCount(bytes, from)
     },
     knows,
     counts: () => counts,

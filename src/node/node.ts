@@ -39,6 +39,7 @@ import { openCommandSets } from './sets.ts'
 import { createSettler, type Changes } from './settle.ts'
 import { createShell } from './shell.ts'
 import { openStandings } from './standings.ts'
+import { createStartHold } from './start-hold.ts'
 import type { Store } from './store.ts'
 import { createSync } from './sync.ts'
 
@@ -56,6 +57,8 @@ export interface NodeOptions {
   /** Key lines that count besides the file. */
   readonly authorize: readonly string[]
   readonly knownNodes: ReadonlySet<NodeId>
+  /** Whether admins among the keys may change keys and known nodes by message. */
+  readonly remoteKeys: boolean
   readonly backend: BackendChoice
   /** A shell command that starts the daemon of the backend; run while it does not answer. */
   readonly startDaemon?: string
@@ -121,7 +124,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const backendWatch = createBackendWatch({}, { backend, clock, log, random })
     const describeBackend = createBackendPresence({ backend, watch: backendWatch })
 
-    const standings = openStandings(store)
+    const standings = openStandings(store, { network, obeysMessages: options.remoteKeys })
     const clockCheck = createClockCheck({ knownNodes: options.knownNodes }, { presence, clock, log, newest: () => store.newest() })
     const settler = createSettler(store, (author) => standings.get(author), clockCheck.expiryNow)
     const sets = openCommandSets(store)
@@ -130,12 +133,13 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const progressed = new Set<string>()
     let stopTelling: (() => void) | undefined
 
-    const onChanges = ({ cids, commands, sets: members }: Changes): void => {
+    const onChanges = ({ cids, commands, admin, sets: members }: Changes): void => {
       sets.apply(members)
       retention.apply(members)
       queue.changed(cids)
       acks.changed(commands)
       expiry.changed()
+      if (admin.length > 0) keys.hear(admin)
     }
     const tellProgress = (): void => {
       stopTelling = undefined
@@ -165,10 +169,20 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const refusals = createRefusalSender({ network }, { host, clock })
     const intake = createIntake(
       { network },
-      { store, record, standings, sets, clock, log, refuse: refusals.refuse, answer: acks.answer, onChanges }
+      { store, record, standings, sets, clock, log, refuse: refusals.refuse, isHeld: () => hold.isHeld, answer: acks.answer, onChanges }
     )
+    const hold = createStartHold({
+      clock,
+      // A node that is new, and was told of nobody, missed nothing.
+      isNeeded: () =>
+        options.remoteKeys &&
+        standings.hasAdmin() &&
+        (store.newest() !== undefined || options.bootstrap.length + options.knownNodes.size > 0),
+      isAsking: () => catchUp.isAsking(),
+      onRelease: intake.release
+    })
     const admission = createAdmission({ network }, { store, record, standings, sets, clock, knows: intake.knows, onChanges })
-    const sync = createSync({ network }, { host, store, sets, standings, admission, clock, isKnown })
+    const sync = createSync({ network }, { host, store, sets, standings, admission, clock, isKnown, onAdmin: hold.release })
 
     const describe = async (): Promise<Omit<Presence, 'node' | 'sequence' | 'time'>> => {
       const newest = store.newest()
@@ -275,6 +289,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       undo.defer(() => retention.stop())
       catchUp.start()
       undo.defer(() => catchUp.stop())
+      hold.start()
+      undo.defer(() => hold.stop())
       clockCheck.start(() => {
         expiry.changed()
         announcer.announceSoon()

@@ -1,4 +1,6 @@
 /** The durable step for one command: its row, its registers, what they push out, and what follows for the CIDs it names. */
+import type { AdminCommand } from '../protocol/admin.ts'
+import { isAdminOperation } from '../protocol/admin-operations.ts'
 import { cidKey } from '../protocol/cid.ts'
 import type { Command, Operation } from '../protocol/command.ts'
 import { compareRank } from '../protocol/order.ts'
@@ -38,6 +40,7 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
     const seq = store.addCommand({ id, author, pinset, time, acceptedAt, envelope: bytes })
     if (!isAwaited) store.hush(seq)
     changes.commands.add(seq)
+    if (pinset === undefined) changes.admin.push(adminCommand(command, acceptedAt))
     const touched = new Set<string>()
     const losers = new Set<number>()
     for (const register of registers) {
@@ -47,7 +50,10 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
           command: seq,
           index: register.index,
           cid: undefined,
-          state: { status: 'refused', code: 'unsupported' },
+          // Who may say what is worked out once all of it is stored.
+          state: isAdminOperation(command.operations[register.index] as Operation)
+            ? { status: 'accepted' }
+            : { status: 'refused', code: 'unsupported' },
           at: now
         })
       else touched.add(register.cid)
@@ -87,6 +93,11 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
   }
 }
 
+/** A command without a pinset, with its operations in their places. */
+export function adminCommand({ id, author, time, operations }: Command, acceptedAt: number): AdminCommand {
+  return { id, author, time, acceptedAt, operations: operations.map((one) => (isAdminOperation(one) ? one : undefined)) }
+}
+
 function outranks(store: Store, { cid, pinset, author, kind, rank }: StoredRegister): boolean {
   return !store
     .registers(cid)
@@ -98,6 +109,8 @@ function registersOf(
   { command, index, acceptedAt }: { readonly command: Command; readonly index: number; readonly acceptedAt: number }
 ): StoredRegister[] {
   const { author, pinset, time, id } = command
+  // Nothing outranks what an admin said: who may what is worked out from all of it.
+  if (isAdminOperation(operation)) return registersOf({ op: 'unknown', kind: operation.op }, { command, index, acceptedAt })
   const rank = { at: operation.at ?? time, time, command: id }
   const base = { author, pinset: pinset ?? '', command: 0, index, acceptedAt, rank }
   switch (operation.op) {

@@ -1,5 +1,6 @@
 /** Turns what was said into what to do: for one CID, over all pinsets and authors, holds, jobs and operation states. */
 import type { FailureCode, OperationState } from '../protocol/ack.ts'
+import type { AdminCommand } from '../protocol/admin.ts'
 import type { SetMember, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import { decide, whyNot, type Standing, type Wish } from '../protocol/wish.ts'
@@ -11,6 +12,8 @@ export interface Changes {
   readonly commands: Set<number>
   /** CIDs whose job was put, replaced or removed. */
   readonly cids: Set<string>
+  /** Commands without a pinset that were recorded. */
+  readonly admin: AdminCommand[]
   /** Commands that came to hold a register, or hold none any more, in order. */
   readonly sets: SetChange[]
 }
@@ -22,7 +25,7 @@ export interface SetChange extends SetMember {
 
 /** A fresh record of changes. */
 export function noChanges(): Changes {
-  return { commands: new Set(), cids: new Set(), sets: [] }
+  return { commands: new Set(), cids: new Set(), admin: [], sets: [] }
 }
 
 /** Settles CIDs. Call it inside a store transaction, and again whenever a register, a standing, a pin or the time changed. */

@@ -1,34 +1,82 @@
-/** What is known of every author that ever counted: its line as it stands, or stood last. */
+/** How every author that ever counted stands: by the file, and by what admins said in messages. */
+import { decideKeys, type AdminCommand, type AdminOutcome, type FiledKeys } from '../protocol/admin.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
+import { decodeCommand } from '../protocol/command.ts'
+import { openEnvelope, type CommandId } from '../protocol/envelope.ts'
 import { closedAt, type Grant } from '../protocol/grants.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
+import { adminCommand } from './record.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
 /** CIDs settled in one transaction when keys change: keeps the event loop free between them. */
 const BATCH = 500
 
+/** How to settle what follows from a change of keys. */
+export interface StandingsPorts {
+  readonly settler: Settler
+  /** Milliseconds since the epoch. */
+  readonly now: number
+  /** Called after each durable step. */
+  onChanges(changes: Changes): void
+}
+
 /** The book of authors. */
 export interface Standings {
   get(author: Author): Standing | undefined
-  /** The line of a key that may say something new at `now`, or why it may not. */
+  /** The line of a key that may say something new at `now`, or why it may not. Where the file lets nobody in, messages let nobody in either. */
   grant(author: Author, now: number): Grant | 'unauthorised' | 'expired'
+  /** Whether the message that closed a key names this command as one that still counts. */
+  keeps(author: Author, command: CommandId): boolean
+  /** Whether there is a key that may change keys by message. */
+  hasAdmin(): boolean
   /** How many keys may command. */
   count(): number
   /**
    * Takes over a file as read: a line that is gone closes its key, `@revoked` voids it, a line that is back opens it.
-   * Resolves when every CID those keys spoke of is settled anew; `onChanges` is called after each durable step.
+   * Resolves when every CID is settled anew of which keys spoke that stand differently now.
    */
-  apply(keys: AuthorizedKeys, settler: Settler, now: number, onChanges: (changes: Changes) => void): Promise<void>
+  apply(keys: AuthorizedKeys, ports: StandingsPorts): Promise<void>
+  /** Takes over commands without a pinset once they are stored; who may command has changed when this returns, else as {@link Standings.apply}. */
+  hear(commands: readonly AdminCommand[], ports: StandingsPorts): Promise<void>
+  /** What file and messages come to. */
+  outcome(): AdminOutcome
 }
 
-/** Opens the book kept in `store`. Until {@link Standings.apply} is called nobody may command. */
-export function openStandings(store: Store): Standings {
-  const known = new Map(store.standings())
-  let current: AuthorizedKeys | undefined
+const NOBODY: AdminOutcome = { keys: new Map(), nodes: new Map(), states: new Map() }
 
-  const settleAll = async (author: Author, settler: Settler, now: number, onChanges: (changes: Changes) => void): Promise<void> => {
+/**
+ * Opens the book kept in `store`. Until {@link Standings.apply} is called nobody may command. With `obeysMessages` false what admins say
+ * is kept and passed on, and changes nothing here.
+ */
+export function openStandings(store: Store, options: { readonly network: string; readonly obeysMessages?: boolean }): Standings {
+  const { network, obeysMessages = true } = options
+  const known = new Map(store.standings())
+  const filed = new Map(store.filed())
+  const commands = new Map(
+    store
+      .adminCommands()
+      .map(({ id, envelope, acceptedAt }) => [id, adminCommand(decodeCommand(openEnvelope(envelope), network), acceptedAt)])
+  )
+  /** Authors whose standing is in force and not durable yet. */
+  const unsaved = new Set<Author>()
+  const told = new Map<CommandId, string>()
+  let current: FiledKeys | undefined
+  let outcome = NOBODY
+  let settling: Promise<void> = Promise.resolve()
+
+  /** One change after the other; what is under way when one comes is settled by it. */
+  const settle = (ports: StandingsPorts): Promise<void> => {
+    const next = settling.then(async () => {
+      // Also those of a run that ended before it was through.
+      for (const author of store.unsettled()) await settleAll(author, ports)
+    })
+    settling = next.catch(() => {})
+    return next
+  }
+
+  const settleAll = async (author: Author, { settler, now, onChanges }: StandingsPorts): Promise<void> => {
     let after = ''
     for (;;) {
       const cids = store.cidsOfAuthor(author, after, BATCH)
@@ -44,31 +92,93 @@ export function openStandings(store: Store): Standings {
     }
   }
 
+  const put = (author: Author, standing: Standing): void => {
+    if (isSame(known.get(author), standing)) return
+    known.set(author, standing)
+    unsaved.add(author)
+  }
+
+  /** Puts in force what file and messages come to, at once, and makes it durable. Throws what the store throws: then the next call does it. */
+  const enforce = ({ now, onChanges }: StandingsPorts): void => {
+    outcome = decideKeys(current as FiledKeys, obeysMessages ? [...commands.values()] : [])
+    for (const [author, { standing }] of outcome.keys) put(author, standing)
+    for (const [author, { grant }] of known) {
+      // Let in by somebody whose word has fallen since.
+      if (!outcome.keys.has(author)) put(author, { grant, voided: true })
+    }
+    const changes = noChanges()
+    try {
+      store.transaction(() => {
+        for (const author of unsaved) {
+          store.putStanding(author, known.get(author) as Standing)
+          store.markUnsettled(author)
+        }
+        tellStates(now, changes)
+      })
+    } catch (err) {
+      told.clear()
+      throw err
+    }
+    unsaved.clear()
+    if (changes.commands.size > 0) onChanges(changes)
+  }
+
+  /** How far admin operations have come; of those that are not obeyed here, that. */
+  const tellStates = (now: number, changes: Changes): void => {
+    for (const { id, operations } of commands.values()) {
+      const states = outcome.states.get(id) ?? operations.map(() => ({ status: 'refused', code: 'operation' }) as const)
+      const text = JSON.stringify(states)
+      if (told.get(id) === text) continue
+      told.set(id, text)
+      const seq = store.command(id)?.seq as number
+      for (const [index, state] of states.entries()) {
+        if (JSON.stringify(store.operation(seq, index)?.state) === JSON.stringify(state)) continue
+        store.putOperation({ command: seq, index, cid: undefined, state, at: now })
+        changes.commands.add(seq)
+      }
+    }
+  }
+
   return {
     get: (author) => known.get(author),
     grant(author, now) {
-      const grant = current?.revoked.has(author) === true ? undefined : current?.grants.get(author)
-      return closedAt(grant, now) ?? (grant as Grant)
+      const standing = known.get(author)
+      if (current === undefined || current.order.length === 0 || standing === undefined) return 'unauthorised'
+      if (standing.voided || standing.closedAt !== undefined) return 'unauthorised'
+      return closedAt(standing.grant, now) ?? standing.grant
     },
-    count: () => current?.grants.size ?? 0,
-    async apply(keys, settler, now, onChanges) {
-      current = keys
-      const put = (author: Author, standing: Standing): void => {
-        if (JSON.stringify(known.get(author)) === JSON.stringify(standing)) return
-        known.set(author, standing)
-        store.putStanding(author, standing)
-        store.markUnsettled(author)
-      }
+    keeps: (author, command) => outcome.keys.get(author)?.keeps?.has(command) === true,
+    hasAdmin: () => [...known.values()].some(({ grant, voided }) => grant.admin && !voided),
+    count: () => [...outcome.keys.values()].filter(({ standing }) => !standing.voided && standing.closedAt === undefined).length,
+    async apply(keys, ports) {
+      const { grants, revoked } = keys
       store.transaction(() => {
-        for (const [author, grant] of keys.grants) put(author, { grant, voided: keys.revoked.has(author) })
-        for (const [author, standing] of known) {
-          if (keys.grants.has(author)) continue
+        const file = (author: Author, standing: Standing): void => {
+          if (isSame(filed.get(author), standing)) return
+          filed.set(author, standing)
+          store.putFiled(author, standing)
+        }
+        for (const [author, grant] of grants) file(author, { grant, voided: revoked.has(author) })
+        for (const [author, standing] of filed) {
+          if (grants.has(author)) continue
           // A void outlasts its `@revoked` line: only a line that grants again takes it back.
-          put(author, { grant: standing.grant, closedAt: standing.closedAt ?? now, voided: standing.voided || keys.revoked.has(author) })
+          file(author, { grant: standing.grant, closedAt: standing.closedAt ?? ports.now, voided: standing.voided || revoked.has(author) })
         }
       })
-      // Also those of a run that ended before it was through.
-      for (const author of store.unsettled()) await settleAll(author, settler, now, onChanges)
-    }
+      current = { order: [...grants.keys()], standings: filed, revoked }
+      enforce(ports)
+      await settle(ports)
+    },
+    async hear(heard, ports) {
+      for (const command of heard) commands.set(command.id, command)
+      if (current === undefined) return
+      enforce(ports)
+      await settle(ports)
+    },
+    outcome: () => outcome
   }
+}
+
+function isSame(a: Standing | undefined, b: Standing): boolean {
+  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -51,7 +51,7 @@ export async function openStateExport(options: StateExportOptions, { clock }: { 
       counts.keys++
       yield { kind: 'key', line: (all[number - 1] as string).trim(), author, isRevoked: keys.revoked.has(author) }
     }
-    for (const [author, { grant, closedAt = now, voided }] of state.standings()) {
+    for (const [author, { grant, closedAt = now, voided }] of state.filed()) {
       if (keys.grants.has(author)) continue
       yield { kind: 'closed', standing: { grant, closedAt, voided: voided || keys.revoked.has(author) } }
     }

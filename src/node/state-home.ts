@@ -16,7 +16,7 @@ import { createAdmission, type Admission } from './admission.ts'
 import { createRecorder } from './record.ts'
 import { openCommandSets } from './sets.ts'
 import { createSettler, type Changes } from './settle.ts'
-import { openStandings, type Standings } from './standings.ts'
+import { openStandings, type Standings, type StandingsPorts } from './standings.ts'
 import type { Store } from './store.ts'
 
 const HEADER = `${MADE_BY_PINSUB} from a state file: who may command this node, one OpenSSH key a line. Edit it freely.\n`
@@ -95,6 +95,8 @@ export interface OpenHome extends Disposable {
   readonly store: Store
   readonly standings: Standings
   readonly admission: Admission
+  /** Resolves once all that was taken so far is acted on. */
+  settled(): Promise<void>
   /** Keys that may command because the keyring says so; undefined where the home has a file of its own. */
   readonly granted: readonly Grant[] | undefined
   /** Nodes that count because the keyring says so. */
@@ -123,23 +125,28 @@ export async function openHome(
     await begin()
     if (!isOwn) {
       // Before the file, which from then on is the home's own: whoever tries again after a crash still gets them.
-      const known = store.standings()
-      store.transaction(() => found.closed.forEach((standing, author) => known.has(author) || store.putStanding(author, standing)))
+      const known = store.filed()
+      store.transaction(() => found.closed.forEach((standing, author) => known.has(author) || store.putFiled(author, standing)))
       if (text !== '') await createFile(files.authorizedKeys, HEADER + text, 0o600)
     }
     const trusted = found.nodes.size > 0 && !(await exists(files.knownNodes)) ? await addKnownNodes(files.knownNodes, found.nodes) : []
 
-    const standings = openStandings(store)
+    const standings = openStandings(store, { network })
     const settler = createSettler(store, (author) => standings.get(author))
     const sets = openCommandSets(store)
-    const onChanges = (changes: Changes): void => sets.apply(changes.sets)
-    await standings.apply(parseAuthorizedKeys([text, ...authorize].join('\n')), settler, clock.now(), onChanges)
+    const settlePorts = (): StandingsPorts => ({ settler, now: clock.now(), onChanges: (changes) => sets.apply(changes.sets) })
+    let settled: Promise<void> = Promise.resolve()
+    const onChanges = (changes: Changes): void => {
+      sets.apply(changes.sets)
+      if (changes.admin.length > 0) settled = Promise.all([settled, standings.hear(changes.admin, settlePorts())]).then(() => {})
+    }
+    await standings.apply(parseAuthorizedKeys([text, ...authorize].join('\n')), settlePorts())
     const knows = (id: string): boolean => store.command(id) !== undefined
     const record = createRecorder(store, settler)
     const admission = createAdmission({ network }, { store, record, standings, sets, clock, knows, onChanges })
     const granted = isOwn ? undefined : [...parseAuthorizedKeys(text).grants.values()]
     const done = undo.move()
-    return { store, standings, admission, granted, trusted: trusted.length, [Symbol.dispose]: () => done.dispose() }
+    return { store, standings, admission, settled: () => settled, granted, trusted: trusted.length, [Symbol.dispose]: () => done.dispose() }
   } catch (err) {
     undo.dispose()
     throw err

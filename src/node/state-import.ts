@@ -140,6 +140,7 @@ export async function importState(file: StateFile, options: Omit<HomeOptions, 'n
       }
     }
     if (batch.length > 0 || file.ending().isEnded) await flush()
+    await home?.settled()
     return {
       stored: tally.held,
       known: tally.known,

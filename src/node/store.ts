@@ -13,8 +13,12 @@ export interface Store {
   /** The next value of a counter that never repeats, not even after a crash. */
   next(counter: string): number
 
+  /** How authors stand by the file and by what admins said. */
   standings(): ReadonlyMap<Author, Standing>
   putStanding(author: Author, standing: Standing): void
+  /** How authors stand by the file alone. */
+  filed(): ReadonlyMap<Author, Standing>
+  putFiled(author: Author, standing: Standing): void
   /** Authors whose standing changed and whose CIDs are not all settled by it. */
   unsettled(): readonly Author[]
   markUnsettled(author: Author): void
@@ -22,6 +26,8 @@ export interface Store {
 
   command(id: CommandId): StoredCommand | undefined
   commandBySeq(seq: number): StoredCommand | undefined
+  /** All commands without a pinset, in the order in which they came. */
+  adminCommands(): readonly StoredCommand[]
   /** Returns the `seq` of a command that was not known. */
   addCommand(command: Omit<StoredCommand, 'seq'>): number
   /** A command came by catching up: nobody waits for acks of it until it is heard of by gossip. */

@@ -22,6 +22,8 @@ export interface SyncPorts {
   readonly admission: Admission
   readonly clock: Clock
   isKnown(peer: NodeId): boolean
+  /** What a peer has of admin operations is stored. */
+  onAdmin(): void
 }
 
 /** Both sides of catching up. */
@@ -81,7 +83,8 @@ export function createSync(options: { readonly network: string }, ports: SyncPor
             const admitted = await admission.take(commands, { set, isVouched: isKnown(peer) })
             return admitted.filter((one) => one === 'held').length
           },
-          mayListAll: () => mayListAll(peer)
+          mayListAll: () => mayListAll(peer),
+          onAdmin: ports.onAdmin
         },
         { signal }
       )

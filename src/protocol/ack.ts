@@ -15,6 +15,8 @@ export type FailureCode = 'unavailable' | 'timeout' | 'not-found' | 'no-space' |
 /** How far a node has come with one operation. */
 export type OperationState =
   | { readonly status: 'accepted' | 'queued' }
+  /** An admin operation is in force. */
+  | { readonly status: 'applied' }
   /** Bytes fetched so far. */
   | { readonly status: 'pinning'; readonly bytes: number }
   /** Bytes held; 0 where the backend does not tell. */
@@ -42,7 +44,7 @@ export interface Ack {
 }
 
 /** Every {@link Status}; its place is its number on the wire. */
-export const STATUSES = ['accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused'] as const
+export const STATUSES = ['accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused', 'applied'] as const
 /** Every {@link FailureCode}; its place is its number on the wire. */
 export const FAILURES = ['unavailable', 'timeout', 'not-found', 'no-space', 'too-large', 'invalid', 'failed'] as const
 /** Every {@link RefusalCode}; its place is its number on the wire. */
@@ -120,6 +122,7 @@ function stateToWire(state: OperationState): unknown[] {
   switch (state.status) {
     case 'accepted':
     case 'queued':
+    case 'applied':
       return [code]
     case 'pinning':
     case 'pinned':
@@ -141,6 +144,7 @@ function stateFromWire([code, ...rest]: readonly unknown[]): OperationState {
   switch (status) {
     case 'accepted':
     case 'queued':
+    case 'applied':
       return { status }
     case 'pinning':
     case 'pinned':

@@ -32,6 +32,8 @@ export interface KeyLine {
   readonly blob: Uint8Array
   readonly author: Author
   readonly comment: string
+  /** As they stand before the key; '' where there are none. */
+  readonly options: string
   readonly grant: Grant
 }
 
@@ -98,8 +100,8 @@ export function parseKeyLine(text: string): KeyLine {
   if (found === undefined) throw new InvalidTextError('key', `one line "${SSH_ED25519} AAAA… comment" was expected`)
   if (found === 'skipped') throw new InvalidTextError('key', `a key type that cannot sign commands: only ${SSH_ED25519} can`)
   if (found.kind === 'revoked') throw new InvalidTextError('key', '@revoked stands in an authorized_keys file only')
-  const { blob, author, comment, grant } = found
-  return { blob, author, comment, grant }
+  const { blob, author, comment, options, grant } = found
+  return { blob, author, comment, options, grant }
 }
 
 type Found = ({ readonly kind: 'grant' } & KeyLine) | { readonly kind: 'revoked'; readonly author: Author }
@@ -129,7 +131,7 @@ interface Key {
 function granted({ blob, comment }: Key, options: string): Found {
   const author = authorOf(blob)
   const { rights = ALL_RIGHTS, ...limits } = parseKeyOptions(options)
-  return { kind: 'grant', blob, author, comment, grant: { author, comment, rights, ...limits } }
+  return { kind: 'grant', blob, author, comment, options, grant: { author, comment, rights, ...limits } }
 }
 
 /** The key that `text` begins with; undefined where it begins with something else. */

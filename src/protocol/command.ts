@@ -1,6 +1,7 @@
 /** What an author says: the payload of a command envelope, and its reading and writing. */
 import { equals } from 'uint8arrays/equals'
 import type { CID } from 'multiformats/cid'
+import { adminFromWire, adminToWire, isAdminOperation, type AdminOperation } from './admin-operations.ts'
 import { cidKey } from './cid.ts'
 import { InvalidMessageError } from './errors.ts'
 import { commandId, type CommandId, type Envelope } from './envelope.ts'
@@ -67,8 +68,11 @@ export interface UnknownOperation {
   readonly at?: Hlc
 }
 
-/** One thing a command asks for. */
-export type Operation = PinOperation | UnpinOperation | UpdateOperation | UnknownOperation
+/** What is asked for in a pinset. */
+export type PinsetOperation = PinOperation | UnpinOperation | UpdateOperation
+
+/** One thing a command asks for; a command without a pinset has `admin` operations and unknown ones alone, any other has none of them. */
+export type Operation = PinsetOperation | AdminOperation | UnknownOperation
 
 /** A decoded command. */
 export interface Command {
@@ -84,9 +88,10 @@ export interface Command {
 /** What a sender decides about a command; the rest follows from its key. */
 export interface CommandInit {
   readonly network: string
-  readonly pinset: string
   readonly time: Hlc
-  readonly operations: readonly (PinOperation | UnpinOperation | UpdateOperation)[]
+  /** Absent for admin operations. */
+  readonly pinset?: string
+  readonly operations: readonly (PinsetOperation | AdminOperation)[]
 }
 
 /** Writes the payload of a command that the key in `signer` (an SSH wire blob) will sign. */
@@ -95,7 +100,7 @@ export function encodeCommand(init: CommandInit, signer: Uint8Array): Uint8Array
     v: PROTOCOL_VERSION,
     network: init.network,
     signer: keyHash(signer),
-    pinset: init.pinset,
+    ...(init.pinset === undefined ? {} : { pinset: init.pinset }),
     time: hlcToWire(init.time),
     ops: init.operations.map(operationToWire)
   })
@@ -112,18 +117,19 @@ export function decodeCommand(envelope: Envelope, network: string): Command {
   if (wire.label(map['network'], 'network') !== network) throw new InvalidMessageError('network', 'a command of another network')
   if (!equals(wire.bytes(map['signer'], 'signer', { length: 32 }), keyHash(envelope.signer))) wire.malformed('signer')
   const time = hlcFromWire(map['time'], 'time')
-  const operations = wire.list(map['ops'], 'ops', MAX_OPERATIONS).map((item) => operationFromWire(item, time))
+  const pinset = map['pinset'] === undefined ? undefined : wire.label(map['pinset'], 'pinset')
+  const operations = wire.list(map['ops'], 'ops', MAX_OPERATIONS).map((item) => operationFromWire(item, time, pinset))
   if (operations.length === 0) wire.malformed('ops')
   const known = new Set(['v', 'network', 'signer', 'pinset', 'time', 'ops'])
   if (Object.keys(map).some((key) => !known.has(key))) wire.malformed('payload')
-  const pinset = map['pinset'] === undefined ? undefined : wire.label(map['pinset'], 'pinset')
-  if (pinset === undefined && operations.some(({ op }) => op !== 'unknown')) wire.malformed('pinset')
+  if (pinset === undefined && operations.some((one) => one.op !== 'unknown' && !isAdminOperation(one))) wire.malformed('pinset')
   refuseRepeats(operations)
   return { id: commandId(envelope.payload), author: envelope.author, network, pinset, time, operations }
 }
 
 /** The CIDs that an operation is about: two for an update, none for some unknown kinds. */
 export function cidsOf(operation: Operation): readonly CID[] {
+  if (isAdminOperation(operation)) return []
   if (operation.op === 'update') return [operation.from, operation.to]
   return operation.cid === undefined ? [] : [operation.cid]
 }
@@ -150,7 +156,8 @@ export function hlcFromWire(value: unknown, what: string): Hlc {
   return { ms: wire.uint(ms, what), counter: wire.uint(counter, what, MAX_COUNTER) }
 }
 
-function operationToWire(operation: PinOperation | UnpinOperation | UpdateOperation): Record<string, unknown> {
+function operationToWire(operation: CommandInit['operations'][number]): Record<string, unknown> {
+  if (isAdminOperation(operation)) return adminToWire(operation)
   const { at, ...rest } = operation
   return { ...rest, ...(at === undefined ? {} : { at: hlcToWire(at) }) }
 }
@@ -161,10 +168,12 @@ const FIELDS: ReadonlyMap<string, readonly string[]> = new Map([
   ['update', ['op', 'from', 'to', 'at']]
 ])
 
-function operationFromWire(value: unknown, time: Hlc): Operation {
+function operationFromWire(value: unknown, time: Hlc, pinset: string | undefined): Operation {
   const map = wire.fields(value, 'operation')
   const kind = wire.text(map['op'], 'op', 32)
   const at = map['at'] === undefined ? {} : { at: rankedAt(map['at'], time) }
+  const admin = pinset === undefined ? adminFromWire(kind, map) : undefined
+  if (admin !== undefined) return admin
   const known = FIELDS.get(kind)
   if (known === undefined || Object.keys(map).some((key) => !known.includes(key))) {
     return { op: 'unknown', kind, ...(map['cid'] === undefined ? {} : { cid: wire.cid(map['cid'], 'cid') }), ...at }

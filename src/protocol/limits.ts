@@ -60,6 +60,21 @@ export const MAX_KEY_LINES = 10_000
 /** Bytes read of an authorized_keys or known_nodes file, for the same reason. */
 export const MAX_KEY_FILE_BYTES = 4 * 1024 * 1024
 
+/** A key line in an `authorize`: the longest comment, options for some dozen pinsets, and the key. */
+export const MAX_KEY_LINE_BYTES = 4 * 1024
+
+/** Commands that a `close` lets stand, 34 bytes each: who has let in a thousand keys closes itself by a file. */
+export const MAX_KEPT_COMMANDS = 1_000
+
+/** Keys from the file to a key that was let in by message, each by the one before: a key that is rotated each day lasts three years. */
+export const MAX_KEY_DEPTH = 1_000
+
+/** Envelopes of an author without a pinset: some 3,000 changes of keys; all of them are gone through at each further one. */
+export const MAX_ADMIN_BYTES = 1024 * 1024
+
+/** Beyond {@link MAX_ADMIN_BYTES}, for commands that only close, revoke and distrust: whoever filled it must not be safe from that. */
+export const MAX_ADMIN_CLOSING_BYTES = 1024 * 1024
+
 /** One line of a state file: {@link MAX_ENVELOPE_BYTES} in base64 take 80 KiB, the longest key line as JSON 96 KiB. */
 export const MAX_STATE_LINE_BYTES = 128 * 1024
 

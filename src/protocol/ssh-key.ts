@@ -63,7 +63,17 @@ export function keyHash(blob: Uint8Array): Uint8Array {
 
 /** The fingerprint that `ssh-keygen -l` prints for the key. */
 export function authorOf(blob: Uint8Array): Author {
-  return `SHA256:${toString(keyHash(blob), 'base64')}`
+  return authorFromHash(keyHash(blob))
+}
+
+/** The author whose key blob has this SHA-256. */
+export function authorFromHash(hash: Uint8Array): Author {
+  return `SHA256:${toString(hash, 'base64')}`
+}
+
+/** The 32 bytes behind `SHA256:`. */
+export function authorHash(author: Author): Uint8Array {
+  return fromString(author.slice('SHA256:'.length), 'base64')
 }
 
 /** One line as `ssh-keygen` writes it to a `.pub` file: type, base64 blob, comment. */

@@ -4,7 +4,7 @@
 export type Op = 'pin' | 'unpin'
 
 /** How far a node has come with one CID. */
-export type AckStatus = 'accepted' | 'queued' | 'pinning' | 'pinned' | 'unpinned' | 'superseded' | 'failed' | 'refused'
+export type AckStatus = 'accepted' | 'queued' | 'pinning' | 'pinned' | 'unpinned' | 'superseded' | 'failed' | 'refused' | 'applied'
 
 /** A command left for at least one node. */
 export interface SentEvent {

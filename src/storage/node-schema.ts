@@ -114,5 +114,11 @@ export const NODE_MIGRATIONS: readonly Migration[] = [
   CREATE TABLE quiet (command INTEGER PRIMARY KEY);
   CREATE TABLE passed (command INTEGER PRIMARY KEY, at INTEGER NOT NULL);
   INSERT INTO passed SELECT seq, accepted_at FROM commands WHERE NOT EXISTS (SELECT 1 FROM registers WHERE command = seq);
+  `,
+  // 3: what the file says of authors, apart from what follows together with what admins say.
+  `
+  CREATE TABLE filed_authors (author TEXT PRIMARY KEY, standing TEXT NOT NULL) WITHOUT ROWID;
+  INSERT INTO filed_authors SELECT author, standing FROM authors;
+  CREATE INDEX admin_commands ON commands (seq) WHERE pinset IS NULL;
   `
 ]

@@ -55,10 +55,8 @@ export function openNodeStore(file: string) {
       return ++range.next
     },
 
-    standings(): ReadonlyMap<Author, Standing> {
-      const rows = all('SELECT author, standing FROM authors')
-      return new Map(rows.map((row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
-    },
+    standings: (): ReadonlyMap<Author, Standing> => toStandings(all('SELECT author, standing FROM authors')),
+    filed: (): ReadonlyMap<Author, Standing> => toStandings(all('SELECT author, standing FROM filed_authors')),
     unsettled: (): readonly Author[] => all('SELECT author FROM unsettled').map((row) => row['author'] as Author),
     markUnsettled(author: Author): void {
       sql('INSERT OR IGNORE INTO unsettled VALUES (?)').run(author)
@@ -69,9 +67,14 @@ export function openNodeStore(file: string) {
     putStanding(author: Author, standing: Standing): void {
       sql('INSERT OR REPLACE INTO authors VALUES (?, ?)').run(author, JSON.stringify(standing))
     },
+    putFiled(author: Author, standing: Standing): void {
+      sql('INSERT OR REPLACE INTO filed_authors VALUES (?, ?)').run(author, JSON.stringify(standing))
+    },
 
     command: (id: CommandId) => toCommand(one('SELECT * FROM commands WHERE id = ?', id)),
     commandBySeq: (seq: number) => toCommand(one('SELECT * FROM commands WHERE seq = ?', seq)),
+    adminCommands: (): readonly StoredCommand[] =>
+      all('SELECT * FROM commands WHERE pinset IS NULL ORDER BY seq').map((row) => toCommand(row) as StoredCommand),
     addCommand(command: Omit<StoredCommand, 'seq'>): number {
       const { id, author, pinset, time, acceptedAt, envelope } = command
       const text = 'INSERT INTO commands (id, author, pinset, ms, counter, accepted_at, envelope) VALUES (?, ?, ?, ?, ?, ?, ?)'
@@ -243,6 +246,10 @@ export function openNodeStore(file: string) {
       db.close()
     }
   }
+}
+
+function toStandings(rows: readonly Row[]): ReadonlyMap<Author, Standing> {
+  return new Map(rows.map((row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
 }
 
 function cidOf(row: Row): string {

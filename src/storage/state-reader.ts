@@ -26,10 +26,10 @@ export function openStateReader(file: string) {
   }
 
   return {
-    /** What is known of every author that ever counted. */
-    standings: (): ReadonlyMap<Author, Standing> =>
+    /** How every author stands that the file ever named, by the file alone. */
+    filed: (): ReadonlyMap<Author, Standing> =>
       guard(file, () => {
-        const rows = db.prepare('SELECT author, standing FROM authors ORDER BY author').all()
+        const rows = db.prepare('SELECT author, standing FROM filed_authors ORDER BY author').all()
         return new Map(rows.map((row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
       }),
 

@@ -44,7 +44,7 @@ function namedBy(operation: Operation): readonly (readonly ['pin' | 'unpin', str
         ['pin', cidKey(operation.to)],
         ['unpin', cidKey(operation.from)]
       ]
-    case 'unknown':
+    default:
       return []
   }
 }

@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import { createAckBook } from '../../src/node/ack-book.ts'
+import { noChanges } from '../../src/node/settle.ts'
 import { createAnswers } from '../../src/node/answers.ts'
 import type { CheckResult, QueryPage, StatusRow } from '../../src/protocol/query.ts'
 import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
@@ -54,7 +55,7 @@ test('a check looks once at each CID, and its rows are those after the look', as
     if (cid !== short.toString()) return undefined
     core.store.transaction(() => {
       core.store.removePin(cid)
-      core.settler.settle(cid, core.clock.now(), { commands: new Set(), cids: new Set(), sets: [] })
+      core.settler.settle(cid, core.clock.now(), noChanges())
     })
     return 'missing'
   })

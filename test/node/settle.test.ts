@@ -212,7 +212,7 @@ test('a void outlasts its @revoked line and a restart, until the key is granted 
   await core.authorise([], [alice.author])
   await core.authorise([])
   expect(core.settler.view(keyX, core.clock.now())).toEqual([])
-  expect(openStandings(core.store).get(alice.author)).toMatchObject({ voided: true })
+  expect(openStandings(core.store, { network: 'net' }).get(alice.author)).toMatchObject({ voided: true })
   await core.authorise([grantOf(alice)])
   expect(core.settler.view(keyX, core.clock.now())).toMatchObject([{ want: 'pin', state: { status: 'pinned' } }])
 })

@@ -61,7 +61,7 @@ export async function openAgent(home: TestHome, keys: string): Promise<AgentCore
 
 /** Puts the keys in a text in force. */
 export async function putKeys(core: AgentCore, keys: string): Promise<void> {
-  await core.standings.apply(parseAuthorizedKeys(keys), core.settler, core.clock.now(), () => {})
+  await core.standings.apply(parseAuthorizedKeys(keys), { settler: core.settler, now: core.clock.now(), onChanges() {} })
 }
 
 /** The state file of a home, `at` milliseconds after the start. */

@@ -4,7 +4,7 @@ import { CID } from 'multiformats/cid'
 import * as Digest from 'multiformats/hashes/digest'
 import type { Ack, OperationState } from '../../src/protocol/ack.ts'
 import { cidKey } from '../../src/protocol/cid.ts'
-import { cidsOf, type CommandInit } from '../../src/protocol/command.ts'
+import { cidsOf, type CommandInit, type PinsetOperation } from '../../src/protocol/command.ts'
 import { MAX_ADDRESSES, MAX_COUNTER, MAX_HELD_BY, MAX_REPLICAS } from '../../src/protocol/limits.ts'
 import { compareHlc, type Hlc } from '../../src/protocol/order.ts'
 import type { Presence } from '../../src/protocol/presence.ts'
@@ -67,13 +67,13 @@ const update = fc.record({ op: fc.constant('update' as const), from: cid, to: ci
 /** What a sender may say. */
 export const command: fc.Arbitrary<CommandInit> = fc
   .record({ network: label, pinset: label, time: hlc, operations: fc.array(fc.oneof(pin, unpin, update), { minLength: 1, maxLength: 12 }) })
-  .map((init) => ({ ...init, operations: init.operations.map((op) => withSoundAt(op as CommandInit['operations'][number], init.time)) }))
+  .map((init) => ({ ...init, operations: init.operations.map((op) => withSoundAt(op as PinsetOperation, init.time)) }))
   .filter(({ operations }) => {
     const all = operations.flatMap(cidsOf).map(cidKey)
     return new Set(all).size === all.length
   })
 
-function withSoundAt<T extends CommandInit['operations'][number]>(operation: T, time: Hlc): T {
+function withSoundAt<T extends PinsetOperation>(operation: T, time: Hlc): T {
   return operation.at !== undefined && compareHlc(operation.at, time) > 0 ? { ...operation, at: time } : operation
 }
 

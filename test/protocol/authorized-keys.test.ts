@@ -174,6 +174,7 @@ describe('one line of --authorize', () => {
       blob: blobOf(1),
       author: author(1),
       comment: 'ann',
+      options: '',
       grant: grantOf(key(1, 'ann'))
     })
   })

@@ -143,6 +143,7 @@ describe('an older file', () => {
       command: of.commandBySeq(1),
       newest: of.newest(),
       standings: of.standings(),
+      filed: of.filed(),
       registers: of.registers('bafkqaaa'),
       operations: of.operations(1),
       held: of.held(undefined, undefined, 9),

@@ -37,13 +37,13 @@ test('shows authors, and the commands that hold a register in the order in which
   const store: Store = openNodeStore(file())
   const { author } = aCommand()
   const grant = { author, comment: 'c', rights: ['pin'], admin: false } as const
-  store.putStanding(author, { grant, closedAt: 5, voided: true })
+  store.putFiled(author, { grant, closedAt: 5, voided: true })
   const seqs = [3, 1, 2].map((n) => add(store, n))
   store.pass(seqs[1] as number, 9)
   store.close()
 
   using reader = openStateReader(file())
-  expect(reader.standings()).toEqual(new Map([[author, { grant, closedAt: 5, voided: true }]]))
+  expect(reader.filed()).toEqual(new Map([[author, { grant, closedAt: 5, voided: true }]]))
   expect([...reader.commands()]).toEqual([3, 2].map((n) => ({ id: id(n), author, acceptedAt: n, envelope: Uint8Array.of(n) })))
 })
 

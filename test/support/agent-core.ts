@@ -4,7 +4,7 @@ import { createAdmission, type Admission } from '../../src/node/admission.ts'
 import { createRecorder } from '../../src/node/record.ts'
 import { openCommandSets, type AuthorLimits, type CommandSets } from '../../src/node/sets.ts'
 import { createSettler, noChanges, type Changes, type Settler } from '../../src/node/settle.ts'
-import { openStandings, type Standings } from '../../src/node/standings.ts'
+import { openStandings, type Standings, type StandingsPorts } from '../../src/node/standings.ts'
 import type { Store } from '../../src/node/store.ts'
 import type { OperationState } from '../../src/protocol/ack.ts'
 import type { AuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
@@ -28,6 +28,8 @@ export interface AgentCore extends Disposable {
   readonly changes: Changes[]
   /** Puts an authorized_keys file in force. */
   authorise(grants: readonly Grant[], revoked?: readonly Author[]): Promise<void>
+  /** The book of authors as a process that is started again has it. */
+  reopenStandings(): Standings
   /** Hears a command and stores it; the verdict and the reason. */
   hear(bytes: Uint8Array): string
   states(id: CommandId): readonly OperationState[]
@@ -36,16 +38,21 @@ export interface AgentCore extends Disposable {
 }
 
 /** Makes one; `log` keeps quiet. */
-export function createAgentCore(options: { readonly file?: string; readonly limits?: AuthorLimits } = {}): AgentCore {
+export function createAgentCore(
+  options: { readonly file?: string; readonly limits?: AuthorLimits; readonly obeysMessages?: boolean } = {}
+): AgentCore {
   const store: Store = openNodeStore(options.file ?? ':memory:')
   const clock = createManualClock()
-  const standings = openStandings(store)
+  const { obeysMessages = true } = options
+  const standings = openStandings(store, { network: 'net', obeysMessages })
   const settler = createSettler(store, (author) => standings.get(author))
   const sets = openCommandSets(store, options.limits)
   const record = createRecorder(store, settler)
+  const settlePorts = (): StandingsPorts => ({ settler, now: clock.now(), onChanges })
   const onChanges = (change: Changes): void => {
     sets.apply(change.sets)
     changes.push(change)
+    if (change.admin.length > 0) void standings.hear(change.admin, settlePorts())
   }
   const refusals: AgentCore['refusals'] = []
   const answers: AgentCore['answers'] = []
@@ -60,6 +67,7 @@ export function createAgentCore(options: { readonly file?: string; readonly limi
       sets,
       clock,
       log,
+      isHeld: () => false,
       refuse: (peer, refusal) => refusals.push({ peer, ...refusal }),
       answer: (id, states) => answers.push({ id, states }),
       onChanges
@@ -77,6 +85,7 @@ export function createAgentCore(options: { readonly file?: string; readonly limi
     refusals,
     answers,
     changes,
+    reopenStandings: () => openStandings(store, { network: 'net', obeysMessages }),
     async authorise(grants, revoked = []) {
       const keys: AuthorizedKeys = {
         grants: new Map(grants.map((grant) => [grant.author, grant])),
@@ -85,7 +94,7 @@ export function createAgentCore(options: { readonly file?: string; readonly limi
         skipped: 0,
         lines: new Map()
       }
-      await standings.apply(keys, settler, clock.now(), onChanges)
+      await standings.apply(keys, settlePorts())
     },
     hear(bytes) {
       const judgement = intake.judge(bytes, 'peer')

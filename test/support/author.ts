@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import { create as createDigest } from 'multiformats/hashes/digest'
+import type { AdminOperation } from '../../src/protocol/admin-operations.ts'
 import { encodeCommand, type CommandInit } from '../../src/protocol/command.ts'
 import { commandId, sealEnvelope, type CommandId } from '../../src/protocol/envelope.ts'
 import type { Grant, Right } from '../../src/protocol/grants.ts'
@@ -21,6 +22,17 @@ export function cidOf(text: string): CID {
 export function grantOf(signer: Signer, rest: Partial<Grant> = {}): Grant {
   const rights: readonly Right[] = ['pin', 'unpin']
   return { author: signer.author, comment: '', rights, admin: false, ...rest }
+}
+
+/** A signed command without a pinset. */
+export async function adminCommand(
+  signer: Signer,
+  ms: number,
+  ...operations: readonly AdminOperation[]
+): Promise<{ bytes: Uint8Array; id: CommandId }> {
+  const payload = encodeCommand({ network: 'net', time: { ms, counter: 0 }, operations }, signer.blob)
+  const { bytes } = await sealEnvelope('command', payload, signer)
+  return { bytes, id: commandId(payload) }
 }
 
 /** A signed command, as bytes on the wire, and its id. */

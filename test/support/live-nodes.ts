@@ -47,6 +47,7 @@ export async function startLiveNodes(
         bootstrap: nodes.map(({ address }) => address),
         mdns: false,
         knownNodes: new Set(ids.filter((other) => other !== id)),
+        remoteKeys: true,
         backend: { kind: 'helia', dir: home },
         tags: {}
       },

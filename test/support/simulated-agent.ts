@@ -91,7 +91,7 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
     const store: Store = { ...real, transaction }
     const clock = createLateClock(wall)
     const log = { debug() {}, info() {}, warn() {} }
-    const standings = openStandings(store)
+    const standings = openStandings(store, { network: 'net' })
     const settler = createSettler(store, (author) => standings.get(author))
     const sets = openCommandSets(store)
     const record = createRecorder(store, settler)
@@ -102,7 +102,7 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
     }
     const retention = createRetention({ store, clock, log })
     const expiry = createExpiry({ store, settler, clock, log, mayExpire: () => true, onChanges })
-    const ports = { store, record, standings, sets, clock, log, refuse() {}, answer() {}, onChanges }
+    const ports = { store, record, standings, sets, clock, log, refuse() {}, isHeld: () => false, answer() {}, onChanges }
     const intake = createIntake({ network: 'net' }, ports)
     const admission = createAdmission({ network: 'net' }, { ...ports, knows: intake.knows })
     const start = (): void => {
@@ -115,7 +115,7 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
   let run = open()
 
   const read = async (next: AuthorizedKeys): Promise<void> => {
-    await run.standings.apply(next, run.settler, wall(), run.onChanges).catch(expectKilled)
+    await run.standings.apply(next, { settler: run.settler, now: wall(), onChanges: run.onChanges }).catch(expectKilled)
   }
 
   const start = async (next: AuthorizedKeys): Promise<void> => {

@@ -19,7 +19,7 @@ import { printUnit } from '../unit.ts'
 const LISTEN = ['/ip4/0.0.0.0/tcp/4101', '/ip6/::/tcp/4101']
 
 /** Flags that the first start writes to config.json, so that the next one needs none of them. */
-const KEPT = ['listen', 'announce', 'authorized-keys', 'kubo-api', 'start-daemon', 'tag', 'capacity', 'mdns']
+const KEPT = ['listen', 'announce', 'authorized-keys', 'kubo-api', 'start-daemon', 'tag', 'capacity', 'mdns', 'remote-keys']
 
 /** With bootstrap addresses, how long the words on the screen wait for a first peer, milliseconds. */
 const FIRST_PEER_MS = 1_500
@@ -71,6 +71,7 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
       mdns: config.mdns,
       authorize: config.authorize,
       knownNodes: new Set([...known.nodes.keys(), ...bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? [])]),
+      remoteKeys: config.remoteKeys,
       backend,
       ...(startDaemon === undefined ? {} : { startDaemon }),
       tags: config.tags

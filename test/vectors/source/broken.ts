@@ -32,6 +32,7 @@ const ackFrame = await frameOf('ack', cbor(ackFields()), author)
 
 const command = (changes: Record<string, unknown>): Promise<Uint8Array> => sealed('command', commandFields(changes))
 const op = (...ops: unknown[]): Promise<Uint8Array> => command({ ops })
+const adminOps = (...ops: unknown[]): Promise<Uint8Array> => sealed('command', without(commandFields({ ops }), 'pinset'))
 const pin = (changes: Record<string, unknown>): Promise<Uint8Array> => op({ op: 'pin', cid: rawCid('a'), ...changes })
 const ack = (changes: Record<string, unknown>): Promise<Uint8Array> => sealed('ack', ackFields(changes))
 const presence = (changes: Record<string, unknown>): Promise<Uint8Array> => sealed('presence', presenceFields(changes))
@@ -204,7 +205,20 @@ const ACKS: readonly Case[] = [
       ]
     })
   ],
-  ['ack-status', 'shape', 'a status of a later version', state(8)],
+  ['admin-pin', 'shape', 'a pin without a pinset', adminOps({ op: 'pin', cid: rawCid('a') })],
+  ['admin-line', 'shape', 'an authorize without a line', adminOps({ op: 'authorize' })],
+  ['admin-line-length', 'shape', 'a key line that is too long', adminOps({ op: 'authorize', line: 'x'.repeat(4097) })],
+  ['admin-succeeds', 'shape', 'succeeds: false instead of nothing', adminOps({ op: 'authorize', line: 'x', succeeds: false })],
+  ['admin-key', 'shape', 'a key in place of its hash', adminOps({ op: 'revoke', key: stranger.blob })],
+  ['admin-keeps', 'shape', 'a close that does not say what stays', adminOps({ op: 'close', key: sha256('key') })],
+  [
+    'admin-keeps-many',
+    'shape',
+    'more than a thousand commands that stay',
+    adminOps({ op: 'close', key: sha256('key'), keeps: Array.from({ length: 1_001 }, () => sha256('x')) })
+  ],
+  ['admin-node', 'shape', 'a node that is no key', adminOps({ op: 'trust', node: new Uint8Array(51) })],
+  ['ack-status', 'shape', 'a status of a later version', state(9)],
   ['ack-bytes', 'shape', 'pinned without bytes', state(3)],
   [
     'ack-held-by',

@@ -1,8 +1,10 @@
 import { encodeAck, type OperationState } from '../../../src/protocol/ack.ts'
+import { authorizeOperation } from '../../../src/protocol/admin-operations.ts'
 import { encodeCommand, type CommandInit } from '../../../src/protocol/command.ts'
 import { commandId, commandIdFrom, sealEnvelope } from '../../../src/protocol/envelope.ts'
 import { encodePresence, type Presence } from '../../../src/protocol/presence.ts'
-import { author, cbor, commandFields, hex, identityCid, NETWORK, node, NOW, oldCid, rawCid, sealed, sha256, signerHash } from './make.ts'
+import { formatPublicKey, nodeIdOf } from '../../../src/protocol/ssh-key.ts'
+import { author, cbor, commandFields, hex, identityCid, NETWORK, node, NOW, oldCid, rawCid, sealed, sha256, signerHash, stranger } from './make.ts'
 import { plain } from './plain.ts'
 
 type Operations = CommandInit['operations']
@@ -10,7 +12,15 @@ type Operations = CommandInit['operations']
 const ORIGIN = Uint8Array.of(4, 203, 0, 113, 1, 6, 0x10, 0x05)
 const TAGS_16 = Object.fromEntries(Array.from({ length: 16 }, (_, i) => [`tag${i}`, 'x']))
 
-const COMMANDS: readonly [name: string, comment: string, operations: Operations, init?: Partial<CommandInit>][] = [
+const LINE = `ops="pin",pinset="site",expiry-time="20271231" ${formatPublicKey(stranger.blob, 'ci@build')}`
+const NEXT = formatPublicKey(stranger.blob, 'you@laptop')
+const KEPT = ['a', 'b'].map((text) => commandIdFrom(sha256(text)))
+const ADMIN = { pinset: undefined }
+
+/** Undefined for the pinset where there is none. */
+type Init = Omit<Partial<CommandInit>, 'pinset'> & { readonly pinset?: string | undefined }
+
+const COMMANDS: readonly [name: string, comment: string, operations: Operations, init?: Init][] = [
   ['pin', 'the smallest command', [{ op: 'pin', cid: rawCid('a') }]],
   ['pin-v0', 'a CIDv0 stays as it is spelled', [{ op: 'pin', cid: oldCid('a') }]],
   ['pin-identity', 'the longest CID: 96 bytes', [{ op: 'pin', cid: identityCid(96) }]],
@@ -56,15 +66,29 @@ const COMMANDS: readonly [name: string, comment: string, operations: Operations,
     ],
     { pinset: `B.l_o-g${'x'.repeat(57)}`, time: { ms: NOW, counter: 0xffff_ffff } }
   ],
+  ['authorize', 'lets a key in, by a line of authorized_keys', [authorizeOperation(LINE)], ADMIN],
+  ['succeed', "takes the signer's place: a line without options", [authorizeOperation(NEXT, { succeeds: true })], ADMIN],
+  ['close', 'closes a key, and names which of its commands without a pinset stay', [{ op: 'close', author: stranger.author, keeps: KEPT }], ADMIN],
+  [
+    'admin-many',
+    'three kinds at once',
+    [
+      { op: 'revoke', author: stranger.author },
+      { op: 'trust', node: nodeIdOf(node.blob) },
+      { op: 'distrust', node: nodeIdOf(stranger.blob) }
+    ],
+    ADMIN
+  ],
   ['hundred', 'a hundred pins under one signature', Array.from({ length: 100 }, (_, i) => ({ op: 'pin', cid: rawCid(String(i)) }) as const)]
 ]
 
 /** Commands that every implementation takes. */
 export async function commandVectors(): Promise<unknown[]> {
   const known = COMMANDS.map(async ([name, comment, operations, init]) => {
-    const all: CommandInit = { network: NETWORK, pinset: 'default', time: { ms: NOW, counter: 0 }, operations, ...init }
-    const envelope = await sealEnvelope('command', encodeCommand(all, author.blob), author)
-    return commandVector(name, comment, envelope.bytes, envelope.payload, { pinset: all.pinset, time: all.time, operations })
+    const { pinset, ...all } = { network: NETWORK, pinset: 'default', time: { ms: NOW, counter: 0 }, operations, ...init }
+    const payload = encodeCommand(pinset === undefined ? all : { ...all, pinset }, author.blob)
+    const envelope = await sealEnvelope('command', payload, author)
+    return commandVector(name, comment, envelope.bytes, payload, { pinset, time: all.time, operations })
   })
   return [...(await Promise.all(known)), ...(await unknownKinds())]
 }
@@ -102,15 +126,15 @@ async function unknownKinds(): Promise<unknown[]> {
       operations: [operation]
     })
   })
-  const admin = cbor({ v: 1, network: NETWORK, signer: signerHash, time: [NOW, 0], ops: [{ op: 'authorize' }] })
+  const admin = cbor({ v: 1, network: NETWORK, signer: signerHash, time: [NOW, 0], ops: [{ op: 'delegate' }] })
   const last = commandVector(
     'no-pinset',
-    'without a pinset only operations of later versions can stand',
+    'without a pinset admin operations stand, and such of later versions',
     await sealed('command', admin),
     admin,
     {
       time: { ms: NOW, counter: 0 },
-      operations: [{ op: 'unknown', kind: 'authorize' }]
+      operations: [{ op: 'unknown', kind: 'delegate' }]
     }
   )
   return [...(await Promise.all(unknown)), last]

@@ -1,0 +1,226 @@
+/**
+ * What a file and all admin operations together come to: who may command, by whose word, and which nodes are trusted. A function of the
+ * set of operations, whatever the order in which they came. Pure; PROTOCOL.md "Admin operations" is the text it follows.
+ */
+import type { AdminOperation, CloseOperation, TrustOperation } from './admin-operations.ts'
+import type { OperationState, RefusalCode } from './ack.ts'
+import type { CommandId } from './envelope.ts'
+import { closedAt, isWithin, type Grant } from './grants.ts'
+import { compareMoments, comparePlaces, placeBelow, type KeyPlace, type Moment } from './key-order.ts'
+import { MAX_KEY_DEPTH, MAX_KEY_LINES } from './limits.ts'
+import type { Hlc } from './order.ts'
+import type { Author, NodeId } from './ssh-key.ts'
+import type { Standing } from './wish.ts'
+
+/** What a node's own file says, and said. */
+export interface FiledKeys {
+  /** Keys that are in it now, from the first to the last. */
+  readonly order: readonly Author[]
+  /** Of every key that ever was in it, as its line stands or stood last. */
+  readonly standings: ReadonlyMap<Author, Standing>
+  /** Keys behind `@revoked`, in it or not. */
+  readonly revoked: ReadonlySet<Author>
+}
+
+/** A command without a pinset. */
+export interface AdminCommand {
+  readonly id: CommandId
+  readonly author: Author
+  readonly time: Hlc
+  /** When it was first accepted, milliseconds since the epoch. */
+  readonly acceptedAt: number
+  /** Undefined in the place of one that this version does not know. */
+  readonly operations: readonly (AdminOperation | undefined)[]
+}
+
+/** An admin's word on a key, in force. */
+export interface KeyWord {
+  readonly by: Author
+  readonly command: CommandId
+  /** When the command was signed, milliseconds since the epoch. */
+  readonly at: number
+}
+
+/** How a key stands. */
+export interface KeyOutcome {
+  readonly standing: Standing
+  /** The message that let it in, closed or revoked it; undefined where the file alone speaks of it. */
+  readonly word?: KeyWord & { readonly says: 'authorize' | 'close' | 'revoke' }
+  /** The line that let it in, where a message did. */
+  readonly line?: string
+  /** Of a key that a message closed: the commands without a pinset that still count. */
+  readonly keeps?: ReadonlySet<CommandId>
+}
+
+/** What it all comes to. */
+export interface AdminOutcome {
+  /** Of all keys that the file or an admin ever let in. */
+  readonly keys: ReadonlyMap<Author, KeyOutcome>
+  /** Nodes of which an admin spoke, and whether they are trusted. */
+  readonly nodes: ReadonlyMap<NodeId, boolean>
+  /** Of each command, the state of each of its operations. */
+  readonly states: ReadonlyMap<CommandId, readonly OperationState[]>
+}
+
+/** One operation with all that judging it takes. */
+interface Said extends Moment {
+  readonly operation: AdminOperation
+  readonly command: AdminCommand
+}
+
+/** What those above a key said of it: any revoke, and the newest of the others. */
+interface Verdicts {
+  revoked?: Said
+  authorized?: Said & { readonly grant: Grant; readonly line: string }
+  closed?: Said & { readonly operation: CloseOperation }
+}
+
+/** Works it out, in time about proportional to the number of operations. */
+export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]): AdminOutcome {
+  const said = sayings(commands)
+  const places = new Map<Author, KeyPlace>()
+  const verdicts = new Map<Author, Verdicts>()
+  const keys = new Map<Author, KeyOutcome>()
+  const nodes = new Map<NodeId, Said & { readonly operation: TrustOperation }>()
+  const states = new Map(commands.map(({ id, operations }) => [id, operations.map(unheard)]))
+  /** Keys that are still to be judged, from the highest down. */
+  const queue: Author[] = []
+
+  const enqueue = (author: Author, place: KeyPlace): void => {
+    places.set(author, place)
+    let [low, high] = [0, queue.length]
+    while (low < high) {
+      const middle = (low + high) >> 1
+      if (comparePlaces(places.get(queue[middle] as Author) as KeyPlace, place) < 0) low = middle + 1
+      else high = middle
+    }
+    queue.splice(low, 0, author)
+  }
+
+  const verdictsOf = (author: Author): Verdicts => {
+    const known = verdicts.get(author) ?? {}
+    verdicts.set(author, known)
+    return known
+  }
+
+  /** Puts an operation of a key in force; returns why not. Whom it is about stands below, or was not let in yet. */
+  const enforce = (one: Said, grant: Grant, place: KeyPlace): RefusalCode | undefined => {
+    const { operation } = one
+    if (isTrust(operation)) {
+      if (isNewer(one, nodes.get(operation.node))) nodes.set(operation.node, { ...one, operation })
+      return undefined
+    }
+    const author = subjectOf(operation)
+    // What a key says of itself was looked at when it was judged.
+    if (author === one.command.author) return operation.op === 'authorize' ? 'operation' : undefined
+    if (keys.has(author)) return 'operation'
+    const known = verdictsOf(author)
+    if (operation.op === 'revoke') known.revoked ??= one
+    else if (operation.op === 'close') {
+      if (isNewer(one, known.closed)) known.closed = { ...one, operation }
+    } else {
+      const { key, line, succeeds } = operation
+      const granted = succeeds ? { ...grant, author, comment: key.comment } : key.grant
+      if (!isWithin(granted, grant)) return 'operation'
+      if (!places.has(author)) {
+        if (places.size >= MAX_KEY_LINES || place.path.length >= MAX_KEY_DEPTH) return 'quota'
+        enqueue(author, placeBelow(place, one, succeeds))
+      }
+      if (isNewer(one, known.authorized)) known.authorized = { ...one, grant: granted, line }
+    }
+    return undefined
+  }
+
+  const decide = (author: Author): void => {
+    const own = said.get(author) ?? []
+    const outcome = judge(author, filed, verdicts.get(author) ?? {}, own)
+    keys.set(author, outcome)
+    const { grant } = outcome.standing
+    const place = places.get(author) as KeyPlace
+    for (const one of own) {
+      const late = whyLate(one.command, outcome)
+      const code = late ?? (grant.admin ? enforce(one, grant, place) : 'operation')
+      const state: OperationState = code === undefined ? { status: 'applied' } : { status: 'refused', code }
+      ;(states.get(one.command.id) as OperationState[])[one.index] = state
+    }
+  }
+
+  filed.order.forEach((author, line) => enqueue(author, { isFiled: true, line, path: [] }))
+  // What a key said before its line was taken away still counts, behind all that have one.
+  const gone = [...filed.standings.keys()].filter((author) => !places.has(author)).toSorted()
+  gone.forEach((author, i) => enqueue(author, { isFiled: true, line: filed.order.length + i, path: [] }))
+  for (let author = queue.shift(); author !== undefined; author = queue.shift()) decide(author)
+
+  return {
+    keys,
+    nodes: new Map([...nodes].map(([node, { operation }]) => [node, operation.op === 'trust'])),
+    states
+  }
+}
+
+/** How a key stands by the file, by what those above it said of it, and by what it said of itself. */
+function judge(author: Author, filed: FiledKeys, { revoked, authorized, closed }: Verdicts, own: readonly Said[]): KeyOutcome {
+  const base = filed.standings.get(author)
+  const isInFile = base !== undefined && base.closedAt === undefined
+  const letIn = isInFile ? undefined : authorized
+  const grant = (letIn?.grant ?? base?.grant) as Grant
+  const line = letIn === undefined ? {} : { line: letIn.line }
+  const itself = (op: 'close' | 'revoke'): Said | undefined =>
+    grant.admin ? own.find(({ operation }) => operation.op === op && operation.author === author) : undefined
+
+  const end = revoked ?? itself('revoke')
+  if (end !== undefined) return { standing: { grant, voided: true }, word: wordOf(end, 'revoke'), ...line }
+  if (filed.revoked.has(author) || base?.voided === true) return { standing: { grant, voided: true }, ...line }
+  // Its first word: what a key says after it has closed itself counts no more.
+  const ownClose = itself('close')
+  const close = ownClose === undefined || isNewer(closed ?? ownClose, ownClose) ? closed : ownClose
+  if (close !== undefined && isNewer(close, authorized)) {
+    const { operation, command } = close as NonNullable<Verdicts['closed']>
+    const keeps = new Set([...operation.keeps, ...(command.author === author ? [command.id] : [])])
+    return { standing: { grant, closedAt: command.acceptedAt, voided: false }, word: wordOf(close, 'close'), keeps, ...line }
+  }
+  if (letIn === undefined) return { standing: base as Standing }
+  return { standing: { grant, voided: false }, word: wordOf(letIn, 'authorize'), ...line }
+}
+
+/** Why a command does not count for the time at which it came: undefined where it does. */
+function whyLate({ id, acceptedAt }: AdminCommand, { standing, keeps }: KeyOutcome): RefusalCode | undefined {
+  if (standing.voided) return 'unauthorised'
+  if (keeps !== undefined) return keeps.has(id) ? undefined : 'expired'
+  if (standing.closedAt !== undefined && acceptedAt > standing.closedAt) return 'expired'
+  return closedAt(standing.grant, acceptedAt)
+}
+
+/** Of each author all that it said, the oldest first. */
+function sayings(commands: readonly AdminCommand[]): Map<Author, Said[]> {
+  const said = new Map<Author, Said[]>()
+  for (const command of commands) {
+    const { id, author, time, operations } = command
+    const rank = { at: time, time, command: id }
+    const own = operations.flatMap((operation, index) => (operation === undefined ? [] : [{ rank, index, operation, command }]))
+    said.set(author, [...(said.get(author) ?? []), ...own])
+  }
+  for (const own of said.values()) own.sort(compareMoments)
+  return said
+}
+
+function subjectOf(operation: Exclude<AdminOperation, TrustOperation>): Author {
+  return operation.op === 'authorize' ? operation.key.author : operation.author
+}
+
+function isNewer(one: Moment, other: Moment | undefined): boolean {
+  return other === undefined || compareMoments(one, other) > 0
+}
+
+/** The state of an operation of a key that nobody let in. */
+function unheard(operation: AdminOperation | undefined): OperationState {
+  return { status: 'refused', code: operation === undefined ? 'unsupported' : 'unauthorised' }
+}
+
+function isTrust(operation: AdminOperation): operation is TrustOperation {
+  return operation.op === 'trust' || operation.op === 'distrust'
+}
+
+function wordOf({ command }: Said, says: 'authorize' | 'close' | 'revoke'): NonNullable<KeyOutcome['word']> {
+  return { by: command.author, command: command.id, at: command.time.ms, says }
+}
