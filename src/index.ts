@@ -9,6 +9,8 @@ export type {
   AckStatus,
   AddEvent,
   AddOptions,
+  AdminEvent,
+  AdminRequest,
   DoneEvent,
   ImportedEvent,
   NodeEvent,

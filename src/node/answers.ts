@@ -6,7 +6,8 @@ import type { Envelope, Verified } from '../protocol/envelope.ts'
 import { MAX_PAGE_BYTES } from '../protocol/limits.ts'
 import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/query.ts'
 import type { HeldRow } from '../protocol/records.ts'
-import { authorOf } from '../protocol/ssh-key.ts'
+import { compareRank } from '../protocol/order.ts'
+import { authorOf, type Author } from '../protocol/ssh-key.ts'
 import type { AckBook } from './ack-book.ts'
 import type { Checker } from './check.ts'
 import { gatherRows } from './checked-rows.ts'
@@ -90,7 +91,13 @@ export function createAnswers(
       at: pin.pinnedAt,
       ...(pin.bytes > 0 ? { bytes: pin.bytes } : {})
     } as const
-    return alone.map((held) => ({ ...row, pinset: held }))
+    return alone.map((held) => ({ ...row, pinset: held, ...formerAuthor(cid, held) }))
+  }
+
+  const formerAuthor = (cid: string, pinset: string): { author?: Author } => {
+    const pins = store.registers(cid).filter((register) => register.pinset === pinset && register.kind === 'pin')
+    const [last] = pins.toSorted((a, b) => compareRank(b.rank, a.rank))
+    return last === undefined ? {} : { author: last.author }
   }
 
   const statusRow = ({ pinset, want, by, state }: View): StatusRow => {

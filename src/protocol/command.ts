@@ -106,6 +106,11 @@ export function encodeCommand(init: CommandInit, signer: Uint8Array): Uint8Array
   })
 }
 
+/** Bytes that an operation takes in a payload. */
+export function operationBytes(operation: CommandInit['operations'][number]): number {
+  return wire.encode(operationToWire(operation)).byteLength
+}
+
 /**
  * Reads the payload of an envelope; throws `encoding`, `shape` or `network` faults.
  * Call it only with an envelope whose signature was checked or that will be checked before anything is done.

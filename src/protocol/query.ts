@@ -74,6 +74,8 @@ export interface StatusRow {
   readonly check?: CheckResult
   /** The command that decides, where one does. */
   readonly command?: CommandId
+  /** Of what is `unowned`: whose pin it was, whose word counts no more. */
+  readonly author?: Author
   /** When it came into this state by the node's clock, milliseconds since the epoch. */
   readonly at: number
 }
@@ -282,7 +284,7 @@ function statusToWire(row: StatusRow): Record<string, unknown> {
 
 function statusFromWire(value: unknown): StatusRow {
   const map = wire.fields(value, 'row')
-  const { op, bytes, code, check, command } = map
+  const { op, bytes, code, check, command, author } = map
   return {
     cid: wire.cid(map['cid'], 'cid'),
     pinset: wire.label(map['pinset'], 'pinset'),
@@ -292,8 +294,14 @@ function statusFromWire(value: unknown): StatusRow {
     ...(code === undefined ? {} : { code: oneOf([...FAILURES, ...REFUSALS], code, 'code') }),
     ...(check === undefined ? {} : { check: oneOf(CHECKS, check, 'check') }),
     ...(command === undefined ? {} : { command: commandFrom(command) }),
+    ...(author === undefined ? {} : { author: authorFrom(author) }),
     at: wire.uint(map['at'], 'at')
   }
+}
+
+function authorFrom(value: unknown): Author {
+  const author = wire.text(value, 'author', 64)
+  return AUTHOR.test(author) ? (author as Author) : wire.malformed('author')
 }
 
 const AUTHOR = /^SHA256:[A-Za-z0-9+/]{43}$/
@@ -301,13 +309,11 @@ const AUTHOR = /^SHA256:[A-Za-z0-9+/]{43}$/
 function pinFromWire(value: unknown): PinRow {
   const map = wire.fields(value, 'row')
   const { name } = map
-  const author = wire.text(map['author'], 'author', 64)
-  if (!AUTHOR.test(author)) wire.malformed('author')
   return {
     cid: wire.cid(map['cid'], 'cid'),
     pinset: wire.label(map['pinset'], 'pinset'),
     ...(name === undefined ? {} : { name: wire.text(name, 'name', MAX_NAME_BYTES) }),
-    author: author as Author,
+    author: authorFrom(map['author']),
     at: wire.uint(map['at'], 'at'),
     status: oneOf(STATUSES, map['status'], 'status')
   }

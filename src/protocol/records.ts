@@ -1,5 +1,6 @@
 /** What agents and senders remember: the shapes that their stores keep and their parts speak of. */
 import type { FailureCode, OperationState } from './ack.ts'
+import type { AdminKind } from './admin-operations.ts'
 import type { CommandId } from './envelope.ts'
 import type { Hlc } from './order.ts'
 import type { Author, NodeId } from './ssh-key.ts'
@@ -82,16 +83,20 @@ export interface HeldRow {
   readonly pinset: string
 }
 
+/** What a command that was signed here can ask for. */
+export type SentKind = 'pin' | 'unpin' | AdminKind
+
 /** A command that was signed here. */
 export interface SentCommand {
   readonly id: CommandId
   readonly network: string
   readonly author: Author
+  /** '' for admin operations. */
   readonly pinset: string
   readonly time: Hlc
   readonly envelope: Uint8Array
-  /** What it asks for, in order; CIDs as keys. */
-  readonly operations: readonly { readonly op: 'pin' | 'unpin'; readonly cid: string }[]
+  /** What it asks for, in order; CIDs as keys, for an admin operation the key or node that it is about. */
+  readonly operations: readonly { readonly op: SentKind; readonly cid: string }[]
 }
 
 /** A node's newest signed word on a command, verifiable offline. */

@@ -71,6 +71,12 @@ export function authorFromHash(hash: Uint8Array): Author {
   return `SHA256:${toString(hash, 'base64')}`
 }
 
+/** A fingerprint as `ssh-keygen -l` prints it; throws {@link InvalidTextError} `key` for any other text. */
+export function parseAuthor(text: string): Author {
+  if (/^SHA256:[A-Za-z0-9+/]{43}$/.test(text) && authorFromHash(authorHash(text as Author)) === text) return text as Author
+  throw new InvalidTextError('key', `"${text.slice(0, 60)}" is not the fingerprint of a key (SHA256:…, ssh-keygen -l prints it)`)
+}
+
 /** The 32 bytes behind `SHA256:`. */
 export function authorHash(author: Author): Uint8Array {
   return fromString(author.slice('SHA256:'.length), 'base64')

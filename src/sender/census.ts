@@ -15,9 +15,16 @@ export interface SenderCensus extends Census {
   replicas(nodes: Iterable<NodeId>): number
 }
 
-/** Where no node is known all count, and the sender says that nobody vouched for them. */
-export function createCensus(knownNodes: ReadonlySet<NodeId>, presence: PresenceTable): SenderCensus {
-  const backend = (node: NodeId): string => presence.get(node)?.presence.backend.peer ?? node
+/**
+ * Where no node is known all count, and the sender says that nobody vouched for them. With `eachNode` nodes that share a backend count one
+ * by one: what is said of keys must reach all of them.
+ */
+export function createCensus(
+  knownNodes: ReadonlySet<NodeId>,
+  presence: PresenceTable,
+  { eachNode = false }: { readonly eachNode?: boolean } = {}
+): SenderCensus {
+  const backend = (node: NodeId): string => (eachNode ? node : (presence.get(node)?.presence.backend.peer ?? node))
   const distinct = (nodes: Iterable<NodeId>): number => new Set([...nodes].map(backend)).size
   const counts = (node: NodeId): boolean => knownNodes.size === 0 || knownNodes.has(node)
   const present = (): NodeId[] => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : []))

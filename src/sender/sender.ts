@@ -19,6 +19,7 @@ import type { Signer } from '../protocol/signature.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { openLedger } from '../storage/ledger.ts'
 import { addPath } from './add.ts'
+import { adminEvents, adminItems, whereMay, type AdminPorts } from './admin.ts'
 import { createCatchUp } from './catch-up.ts'
 import { createCensus } from './census.ts'
 import { readClocks, type Clocks } from './clock-hints.ts'
@@ -31,7 +32,10 @@ import { itemsOf, send, type Item, type SendingPorts } from './sending.ts'
 import type {
   AddEvent,
   AddOptions,
+  AdminEvent,
+  AdminRequest,
   NodeEvent,
+  Op,
   Outcome,
   PinEvent,
   Reached,
@@ -70,6 +74,10 @@ export interface Sender {
     cids: readonly string[],
     options?: Pick<SendOptions, 'pinset' | 'wait' | 'timeout' | 'detach' | 'signal'>
   ): AsyncGenerator<SendEvent, Outcome>
+  /** Says something of keys or nodes to every node; counts where the key that signs is an admin (docs/PROTOCOL.md, section 10). */
+  admin(requests: readonly AdminRequest[], options?: Pick<SendOptions, 'wait' | 'timeout' | 'signal'>): AsyncGenerator<AdminEvent, Outcome>
+  /** Of each node that is there, whether the key of a blob may command it. Connects first where that was not done. */
+  whereMay(blob: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<ReadonlyMap<string, boolean>>
   /** Imports a file or folder, asks the network to hold it, and serves it until that is done. */
   add(path: string, options?: AddOptions): AsyncGenerator<AddEvent, Outcome>
   /** How the nodes stand with CIDs, or with all that is wanted; asks each, and falls back on what it said last. */
@@ -115,6 +123,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   const presence = createPresenceTable({ network, isKnown: (node) => knownNodes.has(node) }, { clock })
   const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
   const census = createCensus(knownNodes, presence)
+  const everyNode = createCensus(knownNodes, presence, { eachNode: true })
   const rollCall = createRollCall({ presence, clock })
   const words = createWords(network, { presence, ledger, clock, announced: rollCall.answered })
   const catchUp = createCatchUp({ network, author: signer.author }, { host, bus, ledger, words, census })
@@ -222,10 +231,17 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     askAgain
   }
 
-  async function* sendItems(items: readonly Item[], sendOptions: SendOptions): AsyncGenerator<SendEvent, Outcome> {
+  async function* sendItems(items: readonly Item<Op>[], sendOptions: SendOptions): AsyncGenerator<SendEvent, Outcome> {
     if (items.length === 0) throw new SenderError('usage', 'no CID given')
     await connect(sendOptions.signal)
     return yield* send(network, items, sendOptions, sendingPorts)
+  }
+
+  const adminPorts: AdminPorts = { host, presence, clock }
+  async function* sayAsAdmin(requests: readonly AdminRequest[], sendOptions: SendOptions): AsyncGenerator<AdminEvent, Outcome> {
+    await connect(sendOptions.signal)
+    const items = await adminItems(requests, network, adminPorts, sendOptions.signal)
+    return yield* adminEvents(send(network, items, sendOptions, { ...sendingPorts, census: everyNode }))
   }
 
   const stop = async (): Promise<void> => {
@@ -247,6 +263,11 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
       return sendItems(itemsOf('pin', cids.map(parseCid), sendOptions, origins), sendOptions)
     },
     unpin: (cids, sendOptions = {}) => sendItems(itemsOf('unpin', cids.map(parseCid), {}, []), sendOptions),
+    admin: (requests, sendOptions = {}) => sayAsAdmin(requests, sendOptions),
+    async whereMay(blob, { signal } = {}) {
+      await connect(signal)
+      return whereMay(blob, network, adminPorts, signal)
+    },
     add: (path, addOptions = {}) =>
       addPath(path, addOptions, {
         libp2p: host.libp2p,

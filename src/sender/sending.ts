@@ -1,11 +1,12 @@
 /** One send, from signing to the last replica: publishes, offers again what nobody answered, counts, and knows when to stop. */
 import type { CID } from 'multiformats/cid'
+import { isAdminOperation, type AdminOperation } from '../protocol/admin-operations.ts'
 import { flatState, type OperationState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
-import { decodeCommand, encodeCommand, type Command, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
+import { decodeCommand, DEFAULT_PINSET, encodeCommand, type Command, type PinOperation, type UnpinOperation } from '../protocol/command.ts'
 import { sealEnvelope, type CommandId, type Envelope } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
-import type { SentCommand } from '../protocol/records.ts'
+import type { SentCommand, SentKind } from '../protocol/records.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { createBell } from './bell.ts'
@@ -16,7 +17,7 @@ import { SenderError } from './errors.ts'
 import type { Ledger } from './ledger.ts'
 import { offerAgain, offerElsewhere, type OfferPorts } from './offering.ts'
 import { createTracker, isSame, tally, track, type Tally, type Tracker, type TrackerEvent } from './tracker.ts'
-import type { AckEvent, Op, Outcome, SendEvent, SendOptions } from './types.ts'
+import type { AckEvent, DoneEvent, Op, Outcome, SendOptions, SentEvent } from './types.ts'
 
 const TIMEOUT_MS = 60_000
 
@@ -36,19 +37,24 @@ export interface SendingPorts extends OfferPorts {
   expect(command: CommandId): void
 }
 
-/** An operation and how the user spelled its CID. */
-export interface Item {
+/** An operation, and what it is about as the user wrote it. */
+export interface Item<O extends SentKind = SentKind> {
   readonly cid: string
-  readonly operation: PinOperation | UnpinOperation
+  readonly operation: (PinOperation | UnpinOperation | AdminOperation) & { readonly op: O }
 }
 
+/** What is told of items of some kinds. */
+export type ItemEvent<O extends SentKind = SentKind> = SentEvent | About<AckEvent, O> | About<DoneEvent, O>
+
+type About<T, O> = Omit<T, 'op'> & { readonly op: O }
+
 /** Sends; ends when every CID is settled, at the first acceptance with `detach`, or when time is up. Rejects with the signal's reason. */
-export async function* send(
+export async function* send<O extends SentKind>(
   network: string,
-  items: readonly Item[],
+  items: readonly Item<O>[],
   options: SendOptions,
   ports: SendingPorts
-): AsyncGenerator<SendEvent, Outcome> {
+): AsyncGenerator<ItemEvent<O>, Outcome> {
   const { bus, clock, census } = ports
   const timeout = options.timeout ?? TIMEOUT_MS
   const commands = await sign(network, items, options, ports)
@@ -104,7 +110,7 @@ export async function* send(
         const now = (tallies[position] = tally(tracker, position, census))
         if (isSettled(now, options, present)) open.delete(position)
         else open.add(position)
-        if (yield* news(now, position, tracker, told, census)) movedAt = clock.now()
+        if (yield* news<O>(now, position, tracker, told, census)) movedAt = clock.now()
       }
       if ((open.size === 0 && changed.size === 0) || clock.now() - movedAt >= timeout) break
       const cancel = clock.after(Math.max(1, movedAt + timeout - clock.now()), () => bell.ring())
@@ -115,29 +121,34 @@ export async function* send(
     const signedAt = new Map(commands.map(({ id, time }) => [id, time.ms]))
     const hint = ({ states }: Tally, position: number): string | undefined =>
       clockHint(states, signedAt.get(tracker.cids[position]?.command as CommandId) as number, clock.now(), ports.clocks())
-    return yield* finish(tallies, options.detach === true, hint)
+    return yield* finish<O>(tallies, options.detach === true, hint)
   } finally {
     undo.forEach((end) => end())
   }
 }
 
+/** Items are all of pinsets, or all of admins. */
 async function sign(network: string, items: readonly Item[], options: SendOptions, ports: SendingPorts): Promise<SentCommand[]> {
   const { ledger, signer, clock } = ports
-  const pinset = options.pinset ?? 'default'
+  const pinset = items.some(({ operation }) => isAdminOperation(operation)) ? {} : { pinset: options.pinset ?? DEFAULT_PINSET }
   const commands: SentCommand[] = []
+  let position = 0
   for (const operations of bundle(items.map(({ operation }) => operation))) {
     const time = ledger.tick(clock.now(), ports.newest())
-    const envelope = await sealEnvelope('command', encodeCommand({ network, pinset, time, operations }, signer.blob), signer)
+    const envelope = await sealEnvelope('command', encodeCommand({ network, ...pinset, time, operations }, signer.blob), signer)
     const { id } = readBack(envelope, network)
     ports.expect(id)
     commands.push({
       id,
       network,
       author: signer.author,
-      pinset,
+      pinset: pinset.pinset ?? '',
       time,
       envelope: envelope.bytes,
-      operations: operations.map(({ op, cid }) => ({ op, cid: cidKey(cid) }))
+      operations: operations.map((operation) => {
+        const { cid } = items[position++] as Item
+        return { op: operation.op, cid: isAdminOperation(operation) ? cid : cidKey(operation.cid) }
+      })
     })
   }
   for (const command of commands) ledger.record(command)
@@ -166,13 +177,13 @@ interface Told {
 }
 
 /** Tells what changed of a CID; true when it came further than it ever was on a node, which is what time-outs count from. */
-function* news(
+function* news<O extends SentKind>(
   { cid, op, states }: Tally,
   position: number,
   tracker: Tracker,
   told: Map<string, Told>,
   census: SenderCensus
-): Generator<AckEvent, boolean> {
+): Generator<About<AckEvent, O>, boolean> {
   let moved = false
   for (const [node, state] of states) {
     const name = `${position} ${node}`
@@ -181,7 +192,7 @@ function* news(
     const advance = Math.max(before?.advance ?? -1, advanceOf(state))
     moved ||= advance > (before?.advance ?? -1)
     told.set(name, { state, advance })
-    yield ackEvent(cid, op, tracker.cids[position]?.command as string, node, state, census.trusted(node))
+    yield ackEvent(cid, op as O, tracker.cids[position]?.command as string, node, state, census.trusted(node))
   }
   return moved
 }
@@ -191,7 +202,14 @@ function advanceOf(state: OperationState): number {
   return state.status === 'pinning' ? 1 + state.bytes : Infinity
 }
 
-function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: OperationState, trusted: boolean): AckEvent {
+function ackEvent<O extends SentKind>(
+  cid: string,
+  op: O,
+  command: string,
+  node: NodeId,
+  state: OperationState,
+  trusted: boolean
+): About<AckEvent, O> {
   return {
     event: 'ack',
     command,
@@ -203,11 +221,11 @@ function ackEvent(cid: string, op: Op, command: string, node: NodeId, state: Ope
   }
 }
 
-function* finish(
+function* finish<O extends SentKind>(
   tallies: readonly Tally[],
   detach: boolean,
   hintOf: (tally: Tally, position: number) => string | undefined
-): Generator<SendEvent, Outcome> {
+): Generator<ItemEvent<O>, Outcome> {
   let worst: Outcome = 'reached'
   for (const [position, tallied] of tallies.entries()) {
     const { cid, op, replicas, wanted, states, refused } = tallied
@@ -216,14 +234,14 @@ function* finish(
     if (result === 'refused') worst = 'refused'
     else if (result === 'short' && worst === 'reached') worst = 'short'
     const hint = result === 'ok' ? undefined : hintOf(tallied, position)
-    yield { event: 'done', cid, op, replicas, wanted, result, ...(hint === undefined ? {} : { hint }) }
+    yield { event: 'done', cid, op: op as O, replicas, wanted, result, ...(hint === undefined ? {} : { hint }) }
   }
   return worst
 }
 
 /** Operations of one kind on CIDs; duplicates (as CIDv1) merge into the first. */
-export function itemsOf(op: Op, cids: readonly CID[], options: SendOptions, origins: readonly Uint8Array[]): Item[] {
-  const seen = new Map<string, Item>()
+export function itemsOf(op: Op, cids: readonly CID[], options: SendOptions, origins: readonly Uint8Array[]): Item<Op>[] {
+  const seen = new Map<string, Item<Op>>()
   for (const cid of cids) {
     const key = cidKey(cid)
     if (seen.has(key)) continue

@@ -2,7 +2,7 @@
 import { CID } from 'multiformats/cid'
 import { orAbort } from '../content/abort.ts'
 import type { Host } from '../network/host.ts'
-import type { PresenceEntry, PresenceTable } from '../network/presence-table.ts'
+import type { PresenceTable } from '../network/presence-table.ts'
 import { query } from '../network/query.ts'
 import { decodeAck, flatState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
@@ -12,7 +12,8 @@ import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/que
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { SenderCensus } from './census.ts'
 import type { Ledger } from './ledger.ts'
-import type { PinEvent, StatusEvent, StatusOptions } from './types.ts'
+import { askAtEach, isLinked } from './targets.ts'
+import type { Op, PinEvent, StatusEvent, StatusOptions } from './types.ts'
 
 /** What a survey works with. */
 export interface SurveyPorts {
@@ -35,9 +36,7 @@ const ANSWER_MS = 10_000
 
 /** Makes a survey of one network. */
 export function createSurvey(network: string, ports: SurveyPorts): Survey {
-  const { presence, ledger, census } = ports
-
-  const isLinked = (node: NodeId): boolean => ports.host.libp2p.getPeers().some((peer) => peer.toString() === node)
+  const { host, presence, ledger, census } = ports
 
   /** Asks every node that is there; a node that does not answer is left out. */
   const askAll = async <T>(
@@ -49,13 +48,14 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     await Promise.all(
       presence.all().map(async (entry) => {
         const { node } = entry.presence
-        if (!entry.online && !isLinked(node)) return
+        if (!entry.online && !isLinked(host, node)) return
         const limits = [signal, withinMs === undefined ? undefined : AbortSignal.timeout(withinMs)]
         const limit = AbortSignal.any(limits.filter((each) => each !== undefined))
         try {
           const rows: T[] = []
           for (const request of requests) {
-            for await (const page of ask(entry, request, limit)) rows.push(...read(page, node))
+            const pages = askAtEach(host, entry, (target) => query(host, target, request, { signal: limit }))
+            for await (const page of pages) rows.push(...read(page, node))
           }
           answers.set(node, rows)
         } catch {
@@ -64,24 +64,6 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
       })
     )
     return answers
-  }
-
-  async function* ask(
-    { presence: { node, addresses } }: PresenceEntry,
-    request: QueryRequest,
-    signal: AbortSignal
-  ): AsyncGenerator<QueryPage> {
-    const targets = isLinked(node) ? [node] : addresses.map((address) => `${address}/p2p/${node}`)
-    let failure: unknown = new Error(`${node} tells no address`)
-    for (const target of targets) {
-      try {
-        yield* query(ports.host, target, request, { signal })
-        return
-      } catch (err) {
-        failure = err
-      }
-    }
-    throw failure
   }
 
   const live = (node: NodeId, row: StatusRow): StatusEvent => ({
@@ -94,6 +76,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     ...(row.code === undefined ? {} : { code: row.code }),
     ...(row.bytes === undefined ? {} : { bytes: row.bytes }),
     ...(row.check === undefined ? {} : { check: row.check }),
+    ...(row.author === undefined ? {} : { author: row.author }),
     at: new Date(row.at).toISOString(),
     source: 'live',
     trusted: census.trusted(node)
@@ -115,7 +98,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
             cid: cid.toString(),
             pinset: command.pinset,
             node,
-            op: command.operations[index]?.op ?? null,
+            op: (command.operations[index] as { readonly op: Op }).op,
             ...flatState(state),
             at,
             source: 'receipt',

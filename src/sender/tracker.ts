@@ -4,14 +4,15 @@
  */
 import type { OperationState } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
+import type { SentKind } from '../protocol/records.ts'
 import { MAX_TRACKED_NODES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 
-/** One CID of a send. */
+/** One CID of a send, or one key or node of an admin's. */
 export interface TrackedCid {
   /** As the user wrote it. */
   readonly cid: string
-  readonly op: 'pin' | 'unpin'
+  readonly op: SentKind
   readonly command: CommandId
   /** Index within the command. */
   readonly index: number
@@ -64,7 +65,7 @@ export interface Census {
 /** How a CID stands. */
 export interface Tally {
   readonly cid: string
-  readonly op: 'pin' | 'unpin'
+  readonly op: SentKind
   readonly replicas: number
   readonly wanted: number
   /** Node → its newest state. */
@@ -131,11 +132,16 @@ export function tally(tracker: Tracker, position: number, census: Census): Tally
     states.set(node, state)
     if (state.status === 'refused') refusals++
     if (state.status === 'superseded') outranked++
-    if (state.status === (op === 'pin' ? 'pinned' : 'unpinned') && census.counts(node)) backends.add(census.backend(node))
+    if (state.status === doneStatus(op) && census.counts(node)) backends.add(census.backend(node))
   }
   const ended = refusals + outranked
   const hopeless = ended > 0 && ended === new Set([...delivered, ...states.keys()]).size
   return { cid, op, replicas: backends.size, wanted, states, refused: refusals > 0, hopeless }
+}
+
+/** The state of an operation that was done. */
+function doneStatus(op: SentKind): OperationState['status'] {
+  return op === 'pin' ? 'pinned' : op === 'unpin' ? 'unpinned' : 'applied'
 }
 
 /** Whether two states say the same; both are flat but for the pinsets of `unpinned`. */

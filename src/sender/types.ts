@@ -87,6 +87,8 @@ export interface StatusEvent {
    * one that it could not look at. Absent where there was nothing to look for, and from nodes too old to look.
    */
   readonly check?: 'held' | 'missing' | 'damaged' | 'unknown'
+  /** Of what is `unowned`: fingerprint of the key whose pin it was. */
+  readonly author?: string
   /** When the node came into this state. */
   readonly at: string
   /** Asked just now, or its last signed word kept here. */
@@ -143,6 +145,21 @@ export interface NodeEvent {
   /** Bytes free for content. */
   readonly free?: number
 }
+
+/** Something that an admin wants of every node. Keys are fingerprints, `SHA256:…`. */
+export type AdminRequest =
+  /** Lets a key in, by a line of authorized_keys; with `succeeds` in the place of the key that signs, with its rights. */
+  | { readonly op: 'authorize'; readonly line: string; readonly succeeds?: boolean }
+  /** `close`: nothing new of the key counts. `revoke`: nothing that it ever said counts, for good. */
+  | { readonly op: 'close' | 'revoke'; readonly key: string }
+  /** Makes nodes take another for one of them, or not any more. */
+  | { readonly op: 'trust' | 'distrust'; readonly node: string }
+
+/** What a send of admin operations tells; `subject` is the key or node that it is about. */
+export type AdminEvent =
+  | (Omit<SentEvent, 'cids'> & { readonly operations: number })
+  | (Omit<AckEvent, 'cid' | 'op'> & { readonly op: AdminRequest['op']; readonly subject: string })
+  | (Omit<DoneEvent, 'cid' | 'op'> & { readonly op: AdminRequest['op']; readonly subject: string })
 
 /** What a pin or unpin may be told. */
 export interface SendOptions {

@@ -26,7 +26,7 @@ export interface Words {
 }
 
 /** States in which an operation stays until something new is said: PROTOCOL.md section 5. */
-const FINAL: ReadonlySet<Status> = new Set(['pinned', 'unpinned', 'superseded', 'refused'])
+const FINAL: ReadonlySet<Status> = new Set(['pinned', 'unpinned', 'superseded', 'refused', 'applied'])
 
 /** Receipts are written this long after they came, or when there are so many of them. */
 const KEEP_MS = 100

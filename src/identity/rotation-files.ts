@@ -1,0 +1,53 @@
+/** The files of a key that is being replaced: every step leaves a state from which the next run goes on. */
+import { access, rename } from 'node:fs/promises'
+import { IdentityError } from './errors.ts'
+
+/** How far the replacement of a key file has come: not begun, the next key is there, or the old one was put aside already. */
+export type RotationStage = 'fresh' | 'next' | 'aside'
+
+/** The files of a rotation. */
+export interface RotationFiles {
+  /** The key in use. */
+  readonly key: string
+  /** The key that shall take its place. */
+  readonly next: string
+}
+
+/** Where the next key lies while it is not in use. */
+export function rotationFiles(key: string): RotationFiles {
+  return { key, next: `${key}.next` }
+}
+
+/** Looks how far it is. Throws {@link IdentityError} `missing` where there is no key at all. */
+export async function rotationStage({ key, next }: RotationFiles): Promise<RotationStage> {
+  const [hasKey, hasNext] = await Promise.all([exists(key), exists(next)])
+  if (hasKey) return hasNext ? 'next' : 'fresh'
+  if (hasNext) return 'aside'
+  throw new IdentityError(
+    'missing',
+    key,
+    `there is no key ${key}: make a key with "pinsub init" or "pinsub keys gen", or name one with --key`
+  )
+}
+
+/** Puts the old key aside and the next one in its place, `.pub` files too; returns where the old one is now. */
+export async function takeOver({ key, next }: RotationFiles, date: string): Promise<string> {
+  const old = await freeName(`${key}.closed-${date}`)
+  for (const suffix of ['.pub', '']) if (await exists(key + suffix)) await rename(key + suffix, old + suffix)
+  for (const suffix of ['.pub', '']) if (await exists(next + suffix)) await rename(next + suffix, key + suffix)
+  return old
+}
+
+async function freeName(name: string): Promise<string> {
+  for (let i = 1; ; i++) {
+    const candidate = i === 1 ? name : `${name}-${i}`
+    if (!(await exists(candidate))) return candidate
+  }
+}
+
+async function exists(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false
+  )
+}
