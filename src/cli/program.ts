@@ -39,6 +39,9 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   keys: `
   pinsub keys show                         the line for authorized_keys
   pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
+  pinsub keys remove ci@build              by comment, fingerprint or line
+  pinsub keys revoke SHA256:Qm3vT
+  pinsub keys check new_authorized_keys    what it would do to this node
   pinsub keys list`,
   export: `
   pinsub state export > net.ndjson         beside a running node, too
@@ -189,11 +192,22 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   command(keys, 'list', 'who may command this node')
     .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
     .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).list(context)))
-  command(keys, 'add <line...>', 'let a key command this node')
-    .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
-    .action((line: string[], _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line))
-    )
+  const inFile = (command: Command): Command =>
+    command.option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
+  inFile(command(keys, 'add <line...>', 'let a key command this node')).action((lines: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).add(context, lines))
+  )
+  inFile(command(keys, 'remove <key...>', 'close a key: take its line away')).action((names: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).remove(context, names))
+  )
+  inFile(command(keys, 'revoke <key...>', 'void a key: put @revoked before its line')).action((names: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).revoke(context, names))
+  )
+
+  inFile(command(keys, 'check [file]', 'what a changed file would do to this node; exit 1 if a line of it is broken')).action(
+    (file: string | undefined, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-check.ts')).check(context, file))
+  )
 
   const state = command(program, 'state', 'all that this node was told, as one file')
   command(state, 'export [file]', 'write it to a new file, or to stdout').action((file: string | undefined, _, self: Command) =>

@@ -2,6 +2,7 @@
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import { closedAt, type Grant } from '../protocol/grants.ts'
 import type { Author } from '../protocol/ssh-key.ts'
+import { changedStandings } from '../protocol/standings.ts'
 import type { Standing } from '../protocol/wish.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
@@ -53,18 +54,11 @@ export function openStandings(store: Store): Standings {
     count: () => current?.grants.size ?? 0,
     async apply(keys, settler, now, onChanges) {
       current = keys
-      const put = (author: Author, standing: Standing): void => {
-        if (JSON.stringify(known.get(author)) === JSON.stringify(standing)) return
-        known.set(author, standing)
-        store.putStanding(author, standing)
-        store.markUnsettled(author)
-      }
       store.transaction(() => {
-        for (const [author, grant] of keys.grants) put(author, { grant, voided: keys.revoked.has(author) })
-        for (const [author, standing] of known) {
-          if (keys.grants.has(author)) continue
-          // A void outlasts its `@revoked` line: only a line that grants again takes it back.
-          put(author, { grant: standing.grant, closedAt: standing.closedAt ?? now, voided: standing.voided || keys.revoked.has(author) })
+        for (const [author, standing] of changedStandings(known, keys, now)) {
+          known.set(author, standing)
+          store.putStanding(author, standing)
+          store.markUnsettled(author)
         }
       })
       // Also those of a run that ended before it was through.
