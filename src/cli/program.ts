@@ -35,7 +35,8 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub ls --pinset backup`,
   nodes: `
   pinsub nodes
-  pinsub nodes trust 12D3KooW…`,
+  pinsub nodes trust 12D3KooW…
+  pinsub nodes distrust 12D3KooW…`,
   keys: `
   pinsub keys show                         the line for authorized_keys
   pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
@@ -178,8 +179,11 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   const nodes = signed(onNetwork(command(program, 'nodes', 'who is there'))).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).nodes(context))
   )
-  command(nodes, 'trust <peer>', 'count this node as a replica (known_nodes)').action((peer: string, _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peer))
+  command(nodes, 'trust <peer...>', 'count these nodes as replicas (known_nodes)').action((peers: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peers))
+  )
+  command(nodes, 'distrust <peer...>', 'count them no more').action((peers: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).distrust(context, peers))
   )
 
   const keys = command(program, 'keys', 'the signing key, and who may command this node')

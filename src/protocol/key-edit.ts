@@ -1,6 +1,7 @@
 /** Changes to the text of an authorized_keys file: which lines are of which key, and the text without or with others. Pure. */
 import { keyInLine, parseAuthorizedKeys, type LineKey } from './authorized-keys.ts'
 import type { Author } from './ssh-key.ts'
+import { appendLines, splitLines } from './text-lines.ts'
 
 /** A line of the file that is about a key. */
 export interface KeyedLine extends LineKey {
@@ -22,7 +23,7 @@ export interface KeyChange {
 
 /** Every line of the file that is about a key. */
 export function keyedLines(text: string): readonly KeyedLine[] {
-  return split(text).lines.flatMap((raw, index) => {
+  return splitLines(text).lines.flatMap((raw, index) => {
     const line = bare(raw)
     const key = keyInLine(line)
     return key === undefined ? [] : [{ ...key, number: index + 1, text: line }]
@@ -31,13 +32,12 @@ export function keyedLines(text: string): readonly KeyedLine[] {
 
 /** The file with a line more, at its end. */
 export function addLine(text: string, line: string): KeyChange {
-  const end = endOf(text)
-  const joint = text === '' || text.endsWith('\n') ? '' : end
-  const key = keyInLine(line)
+  const bareLine = line.trim()
+  const key = keyInLine(bareLine)
   return {
-    text: `${text}${joint}${line.trim()}${end}`,
+    text: appendLines(text, [bareLine]),
     authors: new Set(key === undefined ? [] : [key.author]),
-    byHand: `add the line  ${line.trim()}`
+    byHand: `add the line  ${bareLine}`
   }
 }
 
@@ -46,7 +46,7 @@ export function removeKeys(text: string, authors: ReadonlySet<Author>): KeyChang
   const gone = keyedLines(text).filter(({ author, state }) => authors.has(author) && state !== 'revoked')
   if (gone.length === 0) return undefined
   const numbers = new Set(gone.map(({ number }) => number))
-  const { mark, lines } = split(text)
+  const { mark, lines } = splitLines(text)
   return {
     text: mark + lines.filter((_, index) => !numbers.has(index + 1)).join(''),
     authors: new Set(gone.map(({ author }) => author)),
@@ -62,7 +62,7 @@ export function revokeKeys(text: string, keys: ReadonlyMap<Author, string | unde
   const revoked = parseAuthorizedKeys(text).revoked
   const due = new Map([...keys].filter(([author]) => !revoked.has(author)))
   if (due.size === 0) return undefined
-  const { mark, lines } = split(text)
+  const { mark, lines } = splitLines(text)
   const found = keyedLines(text).filter(({ author, state }) => due.has(author) && state !== 'revoked')
   const changed = [...lines]
   for (const { number } of found) changed[number - 1] = `@revoked ${lines[number - 1]}`
@@ -78,17 +78,6 @@ export function revokeKeys(text: string, keys: ReadonlyMap<Author, string | unde
   return { text: result, authors: new Set(due.keys()), byHand: steps.join('\n') }
 }
 
-/** A byte order mark, and the lines with their ends. */
-function split(text: string): { readonly mark: string; readonly lines: readonly string[] } {
-  const mark = text.startsWith('\uFEFF') ? '\uFEFF' : ''
-  return { mark, lines: text.slice(mark.length).match(/[^\n]*\n|[^\n]+$/g) ?? [] }
-}
-
 function bare(line: string): string {
   return line.replace(/\r?\n$/, '')
-}
-
-/** As the file's other lines end. */
-function endOf(text: string): string {
-  return text.includes('\r\n') ? '\r\n' : '\n'
 }

@@ -26,7 +26,7 @@ async function person(name: string): Promise<Person> {
   await mkdir(home, { mode: 0o700 })
   await writeFile(join(home, 'config.json'), JSON.stringify({ network: NETWORK, bootstrap: [agent.address] }))
   const { events } = await sandbox.run(['keys', 'gen', '--home', home, '--json'])
-  const line = (events[0]?.['line'] as string).replace(/\S+$/, name)
+  const line = String(events[0]?.['line']).replace(/\S+$/, name)
   const send = (...args: string[]): Promise<Ended> => sandbox.run(['send', ...args, '--home', home, '--json'])
   return { name, line, fingerprint: events[0]?.['fingerprint'] as string, send }
 }

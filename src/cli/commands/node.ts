@@ -4,8 +4,7 @@ import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
-import { readKnownNodes } from '../../identity/known-nodes-file.ts'
-import { hostPort, parseBootstrap, parseMultiaddr, peerIn } from '../../network/addresses.ts'
+import { hostPort, parseBootstrap } from '../../network/addresses.ts'
 import type { BackendChoice } from '../../node/backend/choose.ts'
 import { createNode, type PinsubNode } from '../../node/node.ts'
 import type { BackendHealth, Log } from '../../node/ports.ts'
@@ -54,7 +53,6 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
 
   const log = createLog(context)
   if (startDaemon !== undefined && config.backend === 'auto') log.info('--start-daemon is given: pins are kept in Kubo (--backend kubo)')
-  const known = await readKnownNodes(home.knownNodes)
   await using agent = await createNode(
     {
       network,
@@ -63,14 +61,14 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
         hostKey: home.hostKey,
         stateDb: home.stateDb,
         lock: home.lock,
-        authorizedKeys: config.authorizedKeys ?? home.authorizedKeys
+        authorizedKeys: config.authorizedKeys ?? home.authorizedKeys,
+        knownNodes: home.knownNodes
       },
       listen: config.listen ?? LISTEN,
       announce: config.announce,
       bootstrap,
       mdns: config.mdns,
       authorize: config.authorize,
-      knownNodes: new Set([...known.nodes.keys(), ...bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? [])]),
       backend,
       ...(startDaemon === undefined ? {} : { startDaemon }),
       tags: config.tags
