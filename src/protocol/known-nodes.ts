@@ -65,11 +65,6 @@ export function formatKnownNode(node: NodeId, comment: string): string {
   return `${node} ${cleanComment(comment)}`.trim()
 }
 
-/** The comment of a node that answered first at an address; `date` is `2026-11-28`. */
-export function contactComment(date: string, address: string): string {
-  return `first contact ${date} ${address}`
-}
-
 /** What becomes of an address at which a node answered. */
 export type Contact =
   /** Nobody had answered there before: the file afterwards trusts the node. */
@@ -88,7 +83,7 @@ export function meetNode(text: string, node: NodeId, address: string, date: stri
   if (distrusted.has(node)) return { kind: 'distrusted' }
   if (was !== undefined) return was === node || nodes.has(node) ? { kind: 'known' } : { kind: 'changed', was }
   // Also for a node that is known already: its address shall not pass to another.
-  return { kind: 'first', text: appendLines(text, [formatKnownNode(node, contactComment(date, address))]) }
+  return { kind: 'first', text: appendLines(text, [formatKnownNode(node, `first contact ${date} ${address}`)]) }
 }
 
 /** The file without the lines of nodes, and with a note that they were distrusted; undefined where they are so already. */

@@ -75,6 +75,20 @@ test('add lets in, remove closes, by whatever name the key is called', async () 
   expect(await keys('remove', ann.fingerprint)).toMatchObject({ code: 0, stdout: expect.stringContaining('was gone already') })
 })
 
+test('a key that the first start wrote to the file is closed by taking it out, though the agent still runs', async () => {
+  const early = await person('early')
+  const home = sandbox.path('first-start')
+  await using process = sandbox.start(agentArgs(home, '--network', NETWORK, '--authorize', early.line))
+  const ready = await process.event(({ event }) => event === 'ready')
+  const bootstrap = ['--bootstrap', (ready['addresses'] as string[])[0] as string]
+  expect((await early.send('pin', await cid('by the first start'), '--detach', ...bootstrap)).code).toBe(0)
+  const since = process.said()
+  await sandbox.run(['keys', 'remove', 'early', '--home', home])
+  await process.complaint(/authorized_keys changed: 0 keys/, since)
+  const sent = await early.send('pin', await cid('after it'), '--detach', ...bootstrap)
+  expect([sent.code, refusal(sent)]).toEqual([4, 'unauthorised'])
+})
+
 test('check foretells what revoke then does, beside the agent that runs', async () => {
   const thief = await person('thief')
   await inForce(() => keys('add', thief.line))

@@ -10,6 +10,7 @@ import type { Grant } from '../../protocol/grants.ts'
 import { keyedLines, type KeyedLine } from '../../protocol/key-edit.ts'
 import { findKey, joinKeyWords } from '../../protocol/key-lookup.ts'
 import type { Author } from '../../protocol/ssh-key.ts'
+import { formatOptions } from '../../protocol/state-lines.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 
@@ -22,7 +23,7 @@ export async function add(context: Context, words: readonly string[]): Promise<n
   for (const line of lines) {
     const { author, grant } = parseKeyLine(line)
     const added = (await addAuthorizedLine(file, line)) === 'added'
-    if (!added) await requireSameOptions(file, grant)
+    if (!added) await compareOptions(context, file, grant)
     output.event({ event: 'authorized', line, state: 'active', fingerprint: author, added, changed: added, file })
     output.result(added ? `${author} may command this node (${file})` : `${author} was in ${file} already`)
   }
@@ -42,6 +43,8 @@ export async function remove(context: Context, words: readonly string[]): Promis
     report(context, file, key, isRevoked ? 'revoked' : 'closed', changed)
     const rest = isRevoked ? 'is revoked there, and its @revoked line stays' : 'was gone already'
     context.output.result(`${nameOf(key)} ${changed ? 'is closed: nothing new from it counts, what it said stays' : rest} (${file})`)
+    if (context.config.authorize.some((line) => parseKeyLine(line).author === key.author))
+      context.output.note(`${key.author} still counts here by --authorize, besides the file: take it out there too`)
   }
   return EXIT.ok
 }
@@ -135,14 +138,15 @@ function addedLines(words: readonly string[]): readonly string[] {
   return [joined]
 }
 
-/** Who adds a key with a limit must not believe that it is limited. */
-async function requireSameOptions(file: string, wanted: Grant): Promise<void> {
+/** Who adds a key with a limit must not believe that it is limited; one without is only told. */
+async function compareOptions({ output }: Context, file: string, wanted: Grant): Promise<void> {
   const { grants, lines } = parseAuthorizedKeys(await readAuthorizedKeysText(file))
-  const options = (grant: Grant): string => JSON.stringify({ ...grant, comment: '', rights: grant.rights.toSorted() })
   const there = grants.get(wanted.author)
-  if (there === undefined || options(there) === options(wanted)) return
-  const message = `${file}:${lines.get(wanted.author)} lets ${wanted.author} in with other options`
-  throw new CliError(EXIT.local, 'options', message, 'edit that line, or remove it first: pinsub keys remove')
+  if (there === undefined || formatOptions(there) === formatOptions(wanted)) return
+  const message = `${file}:${lines.get(wanted.author)} lets ${wanted.author} in with other options, and they stay`
+  const hint = 'edit that line, or remove it first: pinsub keys remove'
+  if (formatOptions(wanted) !== '') throw new CliError(EXIT.local, 'options', message, hint)
+  output.note(`${message}: ${hint}`)
 }
 
 async function sayWhetherItCounts({ output }: Context, file: string): Promise<void> {

@@ -49,7 +49,7 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
   const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
   const backend = await chooseBackend(context)
   const bootstrap = config.bootstrap.map(parseBootstrap)
-  await remember(context, network, backend.kind)
+  const isInFile = await remember(context, network, backend.kind)
 
   const log = createLog(context)
   if (startDaemon !== undefined && config.backend === 'auto') log.info('--start-daemon is given: pins are kept in Kubo (--backend kubo)')
@@ -68,7 +68,8 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
       announce: config.announce,
       bootstrap,
       mdns: config.mdns,
-      authorize: config.authorize,
+      // What stands in the file is closed by taking it out of there, and not only by the next start.
+      authorize: isInFile ? [] : config.authorize,
       backend,
       ...(startDaemon === undefined ? {} : { startDaemon }),
       tags: config.tags
@@ -113,8 +114,8 @@ async function isKubo(apiUrl: string): Promise<boolean> {
   }
 }
 
-/** The first start writes what it decided, so that the next one does the same. */
-async function remember({ config, flags, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<void> {
+/** The first start writes what it decided, so that the next one does the same; true where the lines of --authorize went to the file. */
+async function remember({ config, flags, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<boolean> {
   const file = (await readConfigFile(home.config)) ?? {}
   const isFirst = file['backend'] === undefined
   const given = KEPT.flatMap((name) =>
@@ -128,8 +129,9 @@ async function remember({ config, flags, home }: Context, network: string, backe
     ...(isFirst || file['backend'] === 'auto' ? { backend } : {})
   }
   if (JSON.stringify(values) !== JSON.stringify(file)) await writeConfigFile(home.config, values)
-  if (isFirst && config.authorizedKeys === undefined)
-    for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+  if (!isFirst || config.authorizedKeys !== undefined) return false
+  for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+  return true
 }
 
 /** A path means the same to a service that starts elsewhere. */
