@@ -2,6 +2,7 @@
 import { bulk } from './bulk.ts'
 import { catchUp } from './catch-up.ts'
 import { cold } from './cold.ts'
+import { keys } from './keys.ts'
 import { kubo } from './kubo.ts'
 import { latency } from './latency.ts'
 import { machine } from './machine.ts'
@@ -9,7 +10,17 @@ import { memory } from './memory.ts'
 import { sets } from './sets.ts'
 import type { Figure } from './support/figure.ts'
 
-const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = { machine, latency, cold, bulk, kubo, memory, 'catch-up': catchUp, sets }
+const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
+  machine,
+  latency,
+  cold,
+  bulk,
+  kubo,
+  memory,
+  'catch-up': catchUp,
+  sets,
+  keys
+}
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const figures: Figure[] = []

@@ -35,10 +35,14 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub ls --pinset backup`,
   nodes: `
   pinsub nodes
-  pinsub nodes trust 12D3KooW…`,
+  pinsub nodes trust 12D3KooW…
+  pinsub nodes distrust 12D3KooW…`,
   keys: `
   pinsub keys show                         the line for authorized_keys
   pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
+  pinsub keys remove ci@build              by comment, fingerprint or line
+  pinsub keys revoke SHA256:Qm3vT
+  pinsub keys check new_authorized_keys    what it would do to this node
   pinsub keys list`,
   export: `
   pinsub state export > net.ndjson         beside a running node, too
@@ -178,8 +182,11 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   const nodes = signed(onNetwork(command(program, 'nodes', 'who is there'))).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).nodes(context))
   )
-  command(nodes, 'trust <peer>', 'count this node as a replica (known_nodes)').action((peer: string, _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peer))
+  command(nodes, 'trust <peer...>', 'count these nodes as replicas (known_nodes)').action((peers: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peers))
+  )
+  command(nodes, 'distrust <peer...>', 'count them no more').action((peers: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).distrust(context, peers))
   )
 
   const keys = command(program, 'keys', 'the signing key, and who may command this node')
@@ -192,11 +199,22 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   command(keys, 'list', 'who may command this node')
     .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
     .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).list(context)))
-  command(keys, 'add <line...>', 'let a key command this node')
-    .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
-    .action((line: string[], _, self: Command) =>
-      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line))
-    )
+  const inFile = (command: Command): Command =>
+    command.option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
+  inFile(command(keys, 'add <line...>', 'let a key command this node')).action((lines: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).add(context, lines))
+  )
+  inFile(command(keys, 'remove <key...>', 'close a key: take its line away')).action((names: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).remove(context, names))
+  )
+  inFile(command(keys, 'revoke <key...>', 'void a key: put @revoked before its line')).action((names: string[], _, self: Command) =>
+    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).revoke(context, names))
+  )
+
+  inFile(command(keys, 'check [file]', 'what a changed file would do to this node; exit 1 if a line of it is broken')).action(
+    (file: string | undefined, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-check.ts')).check(context, file))
+  )
 
   const state = command(program, 'state', 'all that this node was told, as one file')
   command(state, 'export [file]', 'write it to a new file, or to stdout').action((file: string | undefined, _, self: Command) =>

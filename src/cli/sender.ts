@@ -25,12 +25,14 @@ export async function openSender(context: Context, signer?: Signer): Promise<Sen
   const key = signer ?? keyFile(context)
   const known = await readKnownNodes(home.knownNodes)
   for (const { line, message } of known.problems) context.output.note(`${home.knownNodes}:${line}: ${message}`)
+  if (known.exists && known.nodes.size === 0)
+    context.output.note(`${home.knownNodes} names no node, so none counts: pinsub nodes trust PEER, or remove the file and all count`)
   await mkdir(home.senderDir, { recursive: true, mode: 0o700 })
   return createSender({
     network,
     key,
     bootstrap: config.bootstrap.map(parseBootstrap),
-    knownNodes: known.nodes.keys(),
+    ...(known.exists ? { knownNodes: known.nodes.keys() } : {}),
     ledger: home.ledger,
     userAgent: `pinsub/${version}`
   })

@@ -16,7 +16,7 @@ const TICK_MS = 500
 
 /** Consumes the events of a send, shows them, and returns how it ended. */
 export async function showSending(
-  sender: Pick<Sender, 'author' | 'clockOffset' | 'nodes'>,
+  sender: Pick<Sender, 'author' | 'clockOffset' | 'countsAll' | 'nodes'>,
   events: AsyncGenerator<AddEvent, Outcome>,
   { output, signal }: Context
 ): Promise<Outcome> {
@@ -108,7 +108,8 @@ export async function showSending(
     const strangers = [...nodes.values()].filter(isStranger).map(({ node }) => node)
     const [stranger] = strangers
     if (stranger !== undefined) {
-      const whose = strangers.length === nodes.size ? 'any of these nodes, so all count' : 'some of these nodes, so they do not count'
+      const some = strangers.length === nodes.size ? 'any of these nodes' : 'some of these nodes'
+      const whose = sender.countsAll ? 'any of these nodes, so all count' : `${some}, so they do not count`
       output.note(output.dim(`Nobody vouched for ${whose}. To say that one counts: pinsub nodes trust ${stranger}`))
     }
   }

@@ -1,8 +1,9 @@
-/** authorized_keys on disk: reading it as sshd would, and adding to one that pinsub made. */
+/** authorized_keys on disk: reading it as sshd would, and rewriting one that pinsub made. */
 import { realpath } from 'node:fs/promises'
-import { resolve, sep } from 'node:path'
-import { parseAuthorizedKeys, parseKeyLine, type AuthorizedKeys } from '../protocol/authorized-keys.ts'
-import { MAX_KEY_FILE_BYTES } from '../protocol/limits.ts'
+import { dirname, resolve, sep } from 'node:path'
+import { parseAuthorizedKeys, type AuthorizedKeys } from '../protocol/authorized-keys.ts'
+import type { KeyChange } from '../protocol/key-edit.ts'
+import { MAX_KEY_FILE_BYTES, MAX_KEY_LINES } from '../protocol/limits.ts'
 import { IdentityError } from './errors.ts'
 import { readSmallFile, updateFile } from './files.ts'
 
@@ -38,27 +39,29 @@ export async function readAuthorizedKeysText(file: string): Promise<string> {
 }
 
 /**
- * Adds one line to a file that pinsub made, or makes it (0600, in a folder that exists); atomically, all else in it stays.
- * `present` when the key has a good line already, whatever that grants. Throws `InvalidTextError` for a bad line and
- * {@link IdentityError}: `foreign` below a folder `.ssh` or without pinsub's own first line, `revoked`, `busy`, `unreadable`.
+ * Rewrites a file that pinsub made, or makes it (0600, in a folder that exists): atomically, mode and owner stay. `edit` returns
+ * undefined to leave all as it is. Throws {@link IdentityError}: `foreign` below a folder `.ssh` or without pinsub's own first line
+ * (such a file is only read), `size` where the file would then grant nothing, `encoding`, `busy`, `unreadable`; and what `edit` throws.
  */
-export async function addAuthorizedLine(file: string, line: string): Promise<'added' | 'present'> {
-  const { author } = parseKeyLine(line)
-  for (const path of [resolve(file), await realpath(file).catch(() => resolve(file))]) {
-    if (path.split(sep).includes('.ssh')) throw foreign(file, 'sshd reads it too: a key added there may log in')
+export async function rewriteAuthorizedKeys(file: string, edit: (text: string) => KeyChange | undefined): Promise<void> {
+  const sshd = (await isBelowSsh(file)) ? 'sshd reads it too: a key added there may log in' : undefined
+  const rewrite = (old = HEADER): string | undefined => {
+    const change = edit(old === '' ? HEADER : old)
+    if (change === undefined) return undefined
+    const isOurs = old === '' || old.replace(/^\uFEFF/, '').startsWith(MADE_BY_PINSUB)
+    const why = sshd ?? (isOurs ? undefined : `its first line does not begin with "${MADE_BY_PINSUB}"`)
+    if (why !== undefined) throw foreign(file, why, change.byHand)
+    const { text } = change
+    const isTooLong = Buffer.byteLength(text) > MAX_KEY_FILE_BYTES || (text.match(/\n/g)?.length ?? 0) > MAX_KEY_LINES
+    if (isTooLong) throw new IdentityError('size', file, `${file} is not changed: longer than it is now it would grant nothing at all`)
+    return text
   }
-  let result: 'added' | 'present' = 'added'
-  await updateFile(file, MAX_KEY_FILE_BYTES, 0o600, (old = HEADER) => {
-    if (old !== '' && !old.replace(/^\uFEFF/, '').startsWith(MADE_BY_PINSUB))
-      throw foreign(file, `its first line does not begin with "${MADE_BY_PINSUB}"`)
-    const text = old === '' ? HEADER : old
-    const { grants, revoked, lines } = parseAuthorizedKeys(text)
-    if (revoked.has(author))
-      throw new IdentityError('revoked', file, `${file}:${lines.get(author)} revokes this key: remove that line first`)
-    result = grants.has(author) ? 'present' : 'added'
-    return result === 'present' ? undefined : `${text}${text.endsWith('\n') ? '' : '\n'}${line.trim()}\n`
+  const before = await readSmallFile(file, MAX_KEY_FILE_BYTES).catch((err: IdentityError) => {
+    if (err.code === 'missing') return undefined
+    throw err
   })
-  return result
+  // Before anything is written beside it: the folder may be another's too.
+  if (rewrite(before?.text) !== undefined) await updateFile(file, MAX_KEY_FILE_BYTES, 0o600, rewrite)
 }
 
 /**
@@ -70,6 +73,14 @@ export function othersMayWrite(mode: number, uid: number, gid: number): boolean 
   return (mode & (privateGroup ? 0o002 : 0o022)) !== 0
 }
 
-function foreign(file: string, why: string): IdentityError {
-  return new IdentityError('foreign', file, `${file} is not changed, ${why}: add the line with an editor`)
+/** By its name, or by where links lead. */
+async function isBelowSsh(file: string): Promise<boolean> {
+  const path = resolve(file)
+  const folder = await realpath(dirname(path)).catch(() => dirname(path))
+  const target = await realpath(path).catch(() => path)
+  return [path, folder, target].some((each) => each.split(sep).includes('.ssh'))
+}
+
+function foreign(file: string, why: string, byHand: string): IdentityError {
+  return new IdentityError('foreign', file, `${file} is not changed, ${why}. With an editor, ${byHand.replaceAll('\n', '\n  and ')}`)
 }

@@ -1,5 +1,5 @@
 /** authorized_keys, watched: what it says is in force within a second of a change, and no half-made edit ever is. */
-import { parseAuthorizedKeys, parseKeyLine, type AuthorizedKeys } from '../protocol/authorized-keys.ts'
+import { parseAuthorizedKeys, parseKeyLine, withExtra, type AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Grant } from '../protocol/grants.ts'
 import { readAuthorizedKeysText } from './authorized-keys-file.ts'
@@ -70,12 +70,4 @@ export function watchAuthorizedKeys(options: AuthorizedKeysWatchOptions, ports: 
     reload: () => settled.reload(),
     stop: () => settled.stop()
   }
-}
-
-function withExtra(keys: AuthorizedKeys, extra: readonly Grant[]): AuthorizedKeys {
-  const grants = new Map(keys.grants)
-  for (const grant of extra) {
-    if (!grants.has(grant.author) && !keys.revoked.has(grant.author)) grants.set(grant.author, grant)
-  }
-  return { ...keys, grants }
 }

@@ -1,4 +1,5 @@
 /** Reading and replacing the small text files of a home: bounded, whole or not at all, never following a reader into a pipe. */
+import { isUtf8 } from 'node:buffer'
 import { constants } from 'node:fs'
 import { link, open, realpath, rename, rm, type FileHandle } from 'node:fs/promises'
 import { randomBytes } from 'node:crypto'
@@ -13,6 +14,8 @@ export interface SmallFile {
   readonly mode: number
   readonly uid: number
   readonly gid: number
+  /** Whether the text is what the file holds; else bytes of it were replaced. */
+  readonly isUtf8: boolean
 }
 
 /**
@@ -32,7 +35,8 @@ export async function readSmallFile(path: string, max: number): Promise<SmallFil
     for (let read = -1; read !== 0 && length <= max; length += read)
       read = (await file.read(buffer, length, buffer.length - length)).bytesRead
     if (length > max) throw new IdentityError('size', path, `${path} has more than ${max} bytes: is it the right file?`)
-    return { text: buffer.toString('utf8', 0, length), mode: mode & 0o7777, uid, gid }
+    const bytes = buffer.subarray(0, length)
+    return { text: bytes.toString('utf8'), mode: mode & 0o7777, uid, gid, isUtf8: isUtf8(bytes) }
   } catch (err) {
     throw err instanceof IdentityError ? err : ioError(path, 'read', err)
   } finally {
@@ -80,6 +84,13 @@ export async function updateFile(
     })
     const text = edit(old?.text)
     if (text === undefined) return
+    if (old?.isUtf8 === false) {
+      throw new IdentityError(
+        'encoding',
+        path,
+        `${path} is not changed: it holds bytes that are not UTF-8, which would be lost; save it as UTF-8`
+      )
+    }
     if (old !== undefined) {
       // Only root may give files away: for others the new file is theirs, as the folder is.
       await file.chown(old.uid, old.gid).catch(() => undefined)

@@ -44,6 +44,16 @@ export interface LinksOptions {
   readonly timing?: Partial<LinkTiming>
 }
 
+/** What it works with. */
+export interface LinksPorts {
+  readonly host: Host
+  readonly bus: Bus
+  readonly clock: Clock
+  readonly presence?: PresenceTable
+  /** Who answered at a held address without /p2p, each time it is linked to anew. */
+  onAnswer?(address: string, peer: NodeId): void
+}
+
 const TIMING: LinkTiming = { dial: 3_000, redialFirst: 2_000, redialMost: 5_000, pingEvery: 5_000, pingDead: 3_000 }
 
 /** Gossip needs a dozen links; more than this would make every node of a large network carry all of them. */
@@ -56,16 +66,16 @@ const CHOOSE_MS = 100
  * Makes the keeper. With a presence table it also links to the nodes listed there, dialled only as the peer that signed.
  * Throws {@link NetworkError} `address` for a bootstrap address that is none.
  */
-export function createLinks(
-  options: LinksOptions,
-  ports: { readonly host: Host; readonly bus: Bus; readonly clock: Clock; readonly presence?: PresenceTable }
-): Links {
+export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
   const { host, bus, clock, presence } = ports
   const { libp2p } = host
   const timing = { ...TIMING, ...options.timing }
   const maxLinks = options.maxLinks ?? MAX_LINKS
   const pinger = createPinger({ every: timing.pingEvery, dead: timing.pingDead }, { libp2p, clock })
-  const redialer = createRedialer({ timing, isSilent: (node) => presence?.get(node)?.online === false }, { host, clock })
+  const redialer = createRedialer(
+    { timing, isSilent: (node) => presence?.get(node)?.online === false },
+    { host, clock, ...(ports.onAnswer === undefined ? {} : { onAnswer: ports.onAnswer }) }
+  )
   const { targets } = redialer
   /** By mDNS. */
   const discovered = new Set<NodeId>()

@@ -44,6 +44,8 @@ const SILENT_REDIAL_MS = 60_000
 
 interface Target {
   held: boolean
+  /** Whether anybody may answer. */
+  readonly isOpen: boolean
   addresses: readonly string[]
   /** Who must answer or, where anybody may, who did last. */
   peer: NodeId | undefined
@@ -53,10 +55,10 @@ interface Target {
   cancel: (() => void) | undefined
 }
 
-/** Makes it; `isSilent` tells of nodes that are dialled only now and then. */
+/** Makes it; `isSilent` tells of nodes that are dialled only now and then, `onAnswer` hears who answered where anybody may. */
 export function createRedialer(
   options: { readonly timing: RedialTiming; readonly isSilent: (peer: NodeId) => boolean },
-  ports: { readonly host: Host; readonly clock: Clock }
+  ports: { readonly host: Host; readonly clock: Clock; onAnswer?(address: string, peer: NodeId): void }
 ): Redialer {
   const { timing, isSilent } = options
   const { host, clock } = ports
@@ -107,6 +109,7 @@ export function createRedialer(
       try {
         const connection = await reach(host, [address], { signal, ms: timing.dial })
         target.peer = connection.remotePeer.toString()
+        if (target.isOpen) ports.onAnswer?.(address, target.peer)
         // Hung up on again before we knew who it was.
         if (!isLinked(target.peer)) continue
         target.upSince = clock.now()
@@ -161,7 +164,17 @@ export function createRedialer(
         known.held ||= held
         return
       }
-      const target: Target = { held, addresses, peer, pause: timing.redialFirst, upSince: undefined, busy: false, cancel: undefined }
+      const isOpen = peer === undefined
+      const target: Target = {
+        held,
+        isOpen,
+        addresses,
+        peer,
+        pause: timing.redialFirst,
+        upSince: undefined,
+        busy: false,
+        cancel: undefined
+      }
       targets.set(key, target)
       schedule(target, 0)
     },

@@ -3,7 +3,7 @@ import type { PresenceTable } from '../network/presence-table.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { isOff, medianOffset, offsetOf, sayOffset } from '../protocol/clock-offset.ts'
 import type { Hlc } from '../protocol/order.ts'
-import type { NodeId } from '../protocol/ssh-key.ts'
+import type { KnownNodes } from './known-nodes.ts'
 import type { Log } from './ports.ts'
 
 /** The watcher of the clock. */
@@ -37,7 +37,7 @@ const WAIT_MS = 120_000
 const LOOK_MS = 1_000
 
 /** Makes it. Where no node is known the clock is believed: a stranger's word must not keep pins from expiring. */
-export function createClockCheck(options: { readonly knownNodes: ReadonlySet<NodeId> }, ports: ClockCheckPorts): ClockCheck {
+export function createClockCheck(options: { readonly knownNodes: Pick<KnownNodes, 'has' | 'size'> }, ports: ClockCheckPorts): ClockCheck {
   const { knownNodes } = options
   const { presence, clock, log } = ports
   let off = false
@@ -77,10 +77,18 @@ export function createClockCheck(options: { readonly knownNodes: ReadonlySet<Nod
     } else if (wasOff && !off) log.info("this machine's clock agrees with its known nodes again: pins expire as they should")
   }
 
+  /** The last known node is known no more: what it said of the clock goes with it. */
+  const forget = (): void => {
+    off = false
+    company = 'alone'
+    cancelWait?.()
+    cancelWait = undefined
+  }
+
   const look = (): void => {
     lookedAt = clock.now()
-    if (knownNodes.size === 0) return
     const before = [off, company === 'waiting']
+    if (knownNodes.size === 0) forget()
     const median = offset()
     if (median !== undefined) {
       company = 'heard'
@@ -98,6 +106,7 @@ export function createClockCheck(options: { readonly knownNodes: ReadonlySet<Nod
   return {
     start(listener) {
       onTurn = listener
+      if (company === 'alone' && knownNodes.size > 0) company = 'waiting'
       unwatch = presence.onChange((node) => {
         if (knownNodes.has(node)) look()
       })

@@ -2,23 +2,26 @@
 import type { PresenceTable } from '../network/presence-table.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { BackendWatch } from './backend-watch.ts'
+import type { KnownNodes } from './known-nodes.ts'
 import type { PinBackend } from './ports.ts'
 
-/** Begins to; strangers are believed only where no node is known. An embedded backend is dialled by the node's own links already. */
+/** Begins to; strangers are believed only until somebody names nodes. An embedded backend is dialled by the node's own links already. */
 export function linkContent(
-  knownNodes: ReadonlySet<NodeId>,
+  known: Pick<KnownNodes, 'has' | 'isChosen' | 'onChange'>,
   ports: { readonly presence: PresenceTable; readonly backend: PinBackend; readonly watch: BackendWatch }
 ): void {
   const { presence, backend, watch } = ports
   const reach = (node: NodeId): void => {
     const { backend: content } = presence.get(node)?.presence ?? {}
-    if (knownNodes.size > 0 && !knownNodes.has(node)) return
+    if (known.isChosen() && !known.has(node)) return
     if (content?.peer === undefined || (content.kind === 'helia' && backend.kind === 'helia')) return
     backend.reach(content.addresses.map((address) => `${address}/p2p/${content.peer}`))
   }
+  const reachAll = (): void => presence.all().forEach((entry) => reach(entry.presence.node))
   presence.onChange(reach)
+  known.onChange(reachAll)
   watch.onChange((change) => {
     // A daemon that was started again has no connections.
-    if (change === 'back') for (const entry of presence.all()) reach(entry.presence.node)
+    if (change === 'back') reachAll()
   })
 }

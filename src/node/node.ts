@@ -1,6 +1,7 @@
 /** Composition root of the agent: what a machine runs that shall store. */
 import { hostSigner, loadHostKey } from '../identity/host-key.ts'
 import { createAnnouncer } from '../network/announcer.ts'
+import { parseMultiaddr, peerIn } from '../network/addresses.ts'
 import { createBus } from '../network/bus.ts'
 import { systemClock } from '../network/clock.ts'
 import { createHost } from '../network/host.ts'
@@ -27,9 +28,12 @@ import { createClockCheck } from './clock-check.ts'
 import { linkContent } from './content-links.ts'
 import { createDaemonStarter } from './daemon-starter.ts'
 import { createExpiry } from './expiry.ts'
+import { createFirstContact } from './first-contact.ts'
 import { createReplyJudge } from './gossip.ts'
 import { createIntake } from './intake.ts'
 import { createKeys } from './keys.ts'
+import { createKnownNodes } from './known-nodes.ts'
+import { watchKnownNodes } from './known-nodes-watch.ts'
 import { createPinQueue } from './pin-queue.ts'
 import type { BackendHealth, Log } from './ports.ts'
 import { createReconciler } from './reconcile.ts'
@@ -48,7 +52,13 @@ export interface NodeOptions {
   readonly network: string
   /** `pinsub/1.0.0`. */
   readonly version: string
-  readonly files: { readonly hostKey: string; readonly stateDb: string; readonly lock: string; readonly authorizedKeys: string }
+  readonly files: {
+    readonly hostKey: string
+    readonly stateDb: string
+    readonly lock: string
+    readonly authorizedKeys: string
+    readonly knownNodes: string
+  }
   /** Multiaddrs. */
   readonly listen: readonly string[]
   readonly announce: readonly string[]
@@ -56,7 +66,6 @@ export interface NodeOptions {
   readonly mdns: boolean
   /** Key lines that count besides the file. */
   readonly authorize: readonly string[]
-  readonly knownNodes: ReadonlySet<NodeId>
   /** Whether admins among the keys may change keys and known nodes by message. */
   readonly remoteKeys: boolean
   readonly backend: BackendChoice
@@ -80,7 +89,7 @@ export interface PinsubNode {
   start(): Promise<void>
   /** Ends cleanly: running jobs are given up and stay rows. */
   stop(): Promise<void>
-  /** Reads authorized_keys now. */
+  /** Reads authorized_keys and known_nodes now. */
   reload(): Promise<void>
   /** Multiaddrs with /p2p. */
   addresses(): readonly string[]
@@ -117,15 +126,19 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const { listen, announce, mdns, version: userAgent } = options
     const host = await createHost({ privateKey, listen, mdns, userAgent, ...(announce.length === 0 ? {} : { announce }) })
     const bus = createBus({ network }, { host, clock })
-    const isKnown = (node: NodeId): boolean => options.knownNodes.has(node)
+    const knownNodes = createKnownNodes(options.bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? []))
+    const knownFile = watchKnownNodes({ file: files.knownNodes }, { known: knownNodes, clock, log })
+    const isKnown = (node: NodeId): boolean => knownNodes.has(node)
     const presence = createPresenceTable({ network, self: host.id, isKnown }, { clock })
-    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
+    const meet = createFirstContact({ file: files.knownNodes }, { clock, log })
+    const onAnswer = (address: string, peer: NodeId): void => void meet(address, peer)
+    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence, onAnswer })
     const backend = await openBackend(options.backend, network, { libp2p: host.libp2p, clock })
     const backendWatch = createBackendWatch({}, { backend, clock, log, random })
     const describeBackend = createBackendPresence({ backend, watch: backendWatch })
 
     const standings = openStandings(store, { network, obeysMessages: options.remoteKeys })
-    const clockCheck = createClockCheck({ knownNodes: options.knownNodes }, { presence, clock, log, newest: () => store.newest() })
+    const clockCheck = createClockCheck({ knownNodes }, { presence, clock, log, newest: () => store.newest() })
     const settler = createSettler(store, (author) => standings.get(author), clockCheck.expiryNow)
     const sets = openCommandSets(store)
     const retention = createRetention({ store, clock, log })
@@ -175,9 +188,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       clock,
       // A node that is new, and was told of nobody, missed nothing.
       isNeeded: () =>
-        options.remoteKeys &&
-        standings.hasAdmin() &&
-        (store.newest() !== undefined || options.bootstrap.length + options.knownNodes.size > 0),
+        options.remoteKeys && standings.hasAdmin() && (store.newest() !== undefined || options.bootstrap.length + knownNodes.size > 0),
       isAsking: () => catchUp.isAsking(),
       onRelease: intake.release
     })
@@ -241,7 +252,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       { standings, settler, clock, log, onChanges, onApplied: catchUp.askAll }
     )
 
-    linkContent(options.knownNodes, { presence, backend, watch: backendWatch })
+    linkContent(knownNodes, { presence, backend, watch: backendWatch })
     backendWatch.onChange((change) => {
       if (change !== 'sound' && change !== 'room') announcer.announceSoon()
     })
@@ -252,6 +263,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
 
     const start = async (): Promise<void> => {
       undo.defer(() => stopTelling?.())
+      await knownFile.start()
+      undo.defer(() => knownFile.stop())
       await keys.start()
       undo.defer(() => keys.stop())
       await host.start()
@@ -291,6 +304,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       undo.defer(() => catchUp.stop())
       hold.start()
       undo.defer(() => hold.stop())
+      // Whoever is believed now may tell more than before.
+      undo.defer(knownNodes.onChange(catchUp.askAll))
       clockCheck.start(() => {
         expiry.changed()
         announcer.announceSoon()
@@ -314,7 +329,9 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         }
       },
       stop: () => undo.disposeAsync(),
-      reload: () => keys.reload(),
+      reload: async () => {
+        await Promise.all([keys.reload(), knownFile.reload()])
+      },
       addresses: () => host.addresses(),
       keys: () => keys.current(),
       health: () => backendWatch.health(),

@@ -1,11 +1,11 @@
 /** The durable step for one command: its row, its registers, what they push out, and what follows for the CIDs it names. */
-import type { AdminCommand } from '../protocol/admin.ts'
 import { isAdminOperation } from '../protocol/admin-operations.ts'
 import { cidKey } from '../protocol/cid.ts'
 import type { Command, Operation } from '../protocol/command.ts'
 import { compareRank } from '../protocol/order.ts'
 import type { StoredCommand, StoredRegister } from '../protocol/records.ts'
 import { textAddress } from './addresses.ts'
+import { adminCommand } from './admin-commands.ts'
 import type { Changes, Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
@@ -91,11 +91,6 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
       })
     }
   }
-}
-
-/** A command without a pinset, with its operations in their places. */
-export function adminCommand({ id, author, time, operations }: Command, acceptedAt: number): AdminCommand {
-  return { id, author, time, acceptedAt, operations: operations.map((one) => (isAdminOperation(one) ? one : undefined)) }
 }
 
 function outranks(store: Store, { cid, pinset, author, kind, rank }: StoredRegister): boolean {

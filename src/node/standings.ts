@@ -1,12 +1,12 @@
 /** How every author that ever counted stands: by the file, and by what admins said in messages. */
 import { decideKeys, type AdminCommand, type AdminOutcome, type FiledKeys } from '../protocol/admin.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
-import { decodeCommand } from '../protocol/command.ts'
-import { openEnvelope, type CommandId } from '../protocol/envelope.ts'
+import type { CommandId } from '../protocol/envelope.ts'
 import { closedAt, type Grant } from '../protocol/grants.ts'
 import type { Author } from '../protocol/ssh-key.ts'
+import { changedStandings, refiled } from '../protocol/standings.ts'
 import type { Standing } from '../protocol/wish.ts'
-import { adminCommand } from './record.ts'
+import { readAdminCommand } from './admin-commands.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
@@ -54,11 +54,7 @@ export function openStandings(store: Store, options: { readonly network: string;
   const { network, obeysMessages = true } = options
   const known = new Map(store.standings())
   const filed = new Map(store.filed())
-  const commands = new Map(
-    store
-      .adminCommands()
-      .map(({ id, envelope, acceptedAt }) => [id, adminCommand(decodeCommand(openEnvelope(envelope), network), acceptedAt)])
-  )
+  const commands = new Map(store.adminCommands().map((stored) => [stored.id, readAdminCommand(stored, network)]))
   /** Authors whose standing is in force and not durable yet. */
   const unsaved = new Set<Author>()
   const told = new Map<CommandId, string>()
@@ -92,19 +88,12 @@ export function openStandings(store: Store, options: { readonly network: string;
     }
   }
 
-  const put = (author: Author, standing: Standing): void => {
-    if (isSame(known.get(author), standing)) return
-    known.set(author, standing)
-    unsaved.add(author)
-  }
-
   /** Puts in force what file and messages come to, at once, and makes it durable. Throws what the store throws: then the next call does it. */
   const enforce = ({ now, onChanges }: StandingsPorts): void => {
     outcome = decideKeys(current as FiledKeys, obeysMessages ? [...commands.values()] : [])
-    for (const [author, { standing }] of outcome.keys) put(author, standing)
-    for (const [author, { grant }] of known) {
-      // Let in by somebody whose word has fallen since.
-      if (!outcome.keys.has(author)) put(author, { grant, voided: true })
+    for (const [author, standing] of changedStandings(known, outcome)) {
+      known.set(author, standing)
+      unsaved.add(author)
     }
     const changes = noChanges()
     try {
@@ -153,16 +142,9 @@ export function openStandings(store: Store, options: { readonly network: string;
     async apply(keys, ports) {
       const { grants, revoked } = keys
       store.transaction(() => {
-        const file = (author: Author, standing: Standing): void => {
-          if (isSame(filed.get(author), standing)) return
+        for (const [author, standing] of refiled(filed, keys, ports.now)) {
           filed.set(author, standing)
           store.putFiled(author, standing)
-        }
-        for (const [author, grant] of grants) file(author, { grant, voided: revoked.has(author) })
-        for (const [author, standing] of filed) {
-          if (grants.has(author)) continue
-          // A void outlasts its `@revoked` line: only a line that grants again takes it back.
-          file(author, { grant: standing.grant, closedAt: standing.closedAt ?? ports.now, voided: standing.voided || revoked.has(author) })
         }
       })
       current = { order: [...grants.keys()], standings: filed, revoked }
@@ -177,8 +159,4 @@ export function openStandings(store: Store, options: { readonly network: string;
     },
     outcome: () => outcome
   }
-}
-
-function isSame(a: Standing | undefined, b: Standing): boolean {
-  return JSON.stringify(a) === JSON.stringify(b)
 }

@@ -3,7 +3,7 @@ import { InvalidTextError } from './errors.ts'
 import type { Grant, Right } from './grants.ts'
 import { parseKeyOptions, splitOptions } from './key-options.ts'
 import { MAX_KEY_LINES } from './limits.ts'
-import { authorOf, blobOfNodeId, parseKeyBase64, SSH_ED25519, type Author } from './ssh-key.ts'
+import { authorOf, blobOfNodeId, formatPublicKey, parseKeyBase64, SSH_ED25519, type Author } from './ssh-key.ts'
 
 /** A line that does not hold, and why; the message never repeats more than a few words of the line. */
 export interface KeyProblem {
@@ -91,6 +91,15 @@ export function parseAuthorizedKeys(text: string): AuthorizedKeys {
   return { grants, revoked: new Set(revoked.keys()), problems, skipped, lines }
 }
 
+/** The keys with lines that count besides the file: after its own, which may revoke them. */
+export function withExtra(keys: AuthorizedKeys, extra: readonly Grant[]): AuthorizedKeys {
+  const grants = new Map(keys.grants)
+  for (const grant of extra) {
+    if (!grants.has(grant.author) && !keys.revoked.has(grant.author)) grants.set(grant.author, grant)
+  }
+  return { ...keys, grants }
+}
+
 /**
  * Reads one line as given to `--authorize` or `keys add`: options, key, comment.
  * Throws {@link InvalidTextError} `key` or `options` for anything else, `@revoked` and key types that cannot sign included.
@@ -104,7 +113,39 @@ export function parseKeyLine(text: string): KeyLine {
   return { blob, author, comment, options, grant }
 }
 
-type Found = ({ readonly kind: 'grant' } & KeyLine) | { readonly kind: 'revoked'; readonly author: Author }
+/** The key that a line is about. */
+export interface LineKey {
+  readonly author: Author
+  readonly comment: string
+  /** `broken`: the key can be read, and what stands before it is a mistake, so the line grants nothing. */
+  readonly state: 'grant' | 'revoked' | 'broken'
+  /** The key and its comment as a line of their own, without options. */
+  readonly key: string
+}
+
+/** Whose line it is, whatever it grants; undefined for blank lines, comments, other types of keys, and where no key can be read. */
+export function keyInLine(raw: string): LineKey | undefined {
+  const found = tryTo(() => readLine(raw))
+  if (found === 'skipped') return undefined
+  if (found !== undefined) return { ...lineKey(found), state: found.kind }
+  const key = tryTo(() => keyAt(splitOptions(raw.trim()).rest))
+  return key === undefined || key === 'skipped' ? undefined : { ...lineKey(key), state: 'broken' }
+}
+
+function lineKey({ blob, comment }: Key): Omit<LineKey, 'state'> {
+  return { author: authorOf(blob), comment, key: formatPublicKey(blob, comment) }
+}
+
+function tryTo<T>(read: () => T): T | undefined {
+  try {
+    return read()
+  } catch (err) {
+    if (err instanceof InvalidTextError) return undefined
+    throw err
+  }
+}
+
+type Found = ({ readonly kind: 'grant' } & KeyLine) | ({ readonly kind: 'revoked'; readonly author: Author } & Key)
 
 /** Undefined for a blank line or a comment. */
 function readLine(raw: string): Found | 'skipped' | undefined {
@@ -151,7 +192,7 @@ function readMarked(line: string): Found | 'skipped' {
   const start = words.findIndex((word) => word === SSH_ED25519 || PEER_ID.test(word) || OTHER_TYPES.test(word))
   const key = start < 0 ? undefined : keyAt(words.slice(start).join(' '))
   if (key === undefined) throw new InvalidTextError('key', '@revoked without a key behind it: nothing is revoked')
-  return key === 'skipped' ? key : { kind: 'revoked', author: authorOf(key.blob) }
+  return key === 'skipped' ? key : { kind: 'revoked', author: authorOf(key.blob), ...key }
 }
 
 /** Comments reach terminals and tables: no control characters, and not for ever. */

@@ -190,8 +190,8 @@ function commandFrom(map: wire.Fields): StateCommand {
   return { kind: 'command', id, author, acceptedAt, envelope }
 }
 
-/** The options of a key line that grants the same. */
-function formatOptions({ rights, pinsets, validAfter, expiryTime, admin }: Grant): string {
+/** The options of a key line that grants the same; empty for one that is limited in nothing. */
+export function formatOptions({ rights, pinsets, validAfter, expiryTime, admin }: Grant): string {
   const all = rights.includes('pin') && rights.includes('unpin')
   return [
     ...(all ? [] : [`ops="${rights.join(',')}"`]),

@@ -53,7 +53,7 @@ export interface SenderOptions {
   readonly key: string | Signer
   /** Multiaddrs of nodes to begin with. */
   readonly bootstrap: readonly string[]
-  /** Peer ids of the nodes that count as replicas; where there is none all count, and nobody vouches for them. */
+  /** Peer ids of the nodes that count as replicas, and no others do; unless given all count, and nobody vouches for them. */
   readonly knownNodes?: Iterable<NodeId>
   /** File in which what was sent is remembered; in memory unless given. */
   readonly ledger?: string
@@ -96,6 +96,8 @@ export interface Sender {
    * that count and are there; undefined where none is. Beyond five minutes commands are refused, or outranked by older ones.
    */
   clockOffset(): number | undefined
+  /** Whether any node counts as a replica: nobody said which nodes are known. */
+  readonly countsAll: boolean
   /** How many replicas "all" means now. */
   all(): number
   /** How many replicas these nodes are: those that count, each backend once. */
@@ -118,9 +120,9 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     listen: [],
     ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent })
   })
-  const knownNodes = new Set(options.knownNodes)
+  const knownNodes = options.knownNodes === undefined ? undefined : new Set(options.knownNodes)
   const bus = createBus({ network }, { host, clock })
-  const presence = createPresenceTable({ network, isKnown: (node) => knownNodes.has(node) }, { clock })
+  const presence = createPresenceTable({ network, isKnown: (node) => knownNodes?.has(node) === true }, { clock })
   const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
   const census = createCensus(knownNodes, presence)
   const everyNode = createCensus(knownNodes, presence, { eachNode: true })
@@ -286,7 +288,8 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
       return survey.pins(pinset, signal)
     },
     rollCall: ({ signal } = {}) => rollCall.wait(signal),
-    nodes: () => listNodes({ presence, census, knownNodes, clocks }),
+    nodes: () => listNodes({ presence, census, knownNodes: knownNodes ?? new Set(), clocks }),
+    countsAll: knownNodes === undefined,
     clockOffset: () => clocks().offset,
     all: () => census.all(),
     replicas: (nodes) => census.replicas(nodes),

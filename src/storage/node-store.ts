@@ -1,14 +1,13 @@
-import type { StatementSync, SQLOutputValue } from 'node:sqlite'
+import type { StatementSync } from 'node:sqlite'
 import type { FailureCode, OperationState } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
-import type { RegisterKind, Standing } from '../protocol/wish.ts'
+import type { Standing } from '../protocol/wish.ts'
 import { NODE_MIGRATIONS } from './node-schema.ts'
 import { inTransaction, openDatabase } from './open.ts'
-
-type Row = Record<string, SQLOutputValue>
+import { toRegister, type Row } from './register-row.ts'
 
 /** Numbers handed out without a write; a crash skips at most these. */
 const RESERVED = 1_000
@@ -266,30 +265,6 @@ function toCommand(row: Row | undefined): StoredCommand | undefined {
     time: { ms: row['ms'] as number, counter: row['counter'] as number },
     acceptedAt: row['accepted_at'] as number,
     envelope: row['envelope'] as Uint8Array
-  }
-}
-
-function toRegister(row: Row): StoredRegister {
-  const { name, origins, expires, counterpart } = row
-  return {
-    cid: row['cid'] as string,
-    pinset: row['pinset'] as string,
-    author: row['author'] as Author,
-    kind: row['kind'] as RegisterKind,
-    rank: {
-      at: { ms: row['at_ms'] as number, counter: row['at_counter'] as number },
-      time: { ms: row['ms'] as number, counter: row['counter'] as number },
-      command: row['id'] as string
-    },
-    command: row['command'] as number,
-    index: row['idx'] as number,
-    acceptedAt: row['accepted_at'] as number,
-    spelled: row['spelled'] as string,
-    ...(name === null ? {} : { name: name as string }),
-    ...(origins === null ? {} : { origins: JSON.parse(origins as string) as string[] }),
-    ...(expires === null ? {} : { expires: expires as number }),
-    ...(counterpart === null ? {} : { counterpart: counterpart as string }),
-    ...(row['unsupported'] === 1 ? { unsupported: true } : {})
   }
 }
 

@@ -45,7 +45,7 @@ async function shown(events: readonly AddEvent[], outcome: Outcome, offset = 0, 
     yield* events
     return outcome
   }
-  await showSending({ author: 'SHA256:me', clockOffset: () => offset, nodes: () => [] }, sending(), context)
+  await showSending({ author: 'SHA256:me', clockOffset: () => offset, countsAll: true, nodes: () => [] }, sending(), context)
   return text
 }
 

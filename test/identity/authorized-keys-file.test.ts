@@ -1,7 +1,8 @@
 import { chmod, mkdir, readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
-import { addAuthorizedLine, MADE_BY_PINSUB, othersMayWrite, readAuthorizedKeys } from '../../src/identity/authorized-keys-file.ts'
+import { addAuthorizedLine } from '../../src/identity/authorized-keys-edit.ts'
+import { MADE_BY_PINSUB, othersMayWrite, readAuthorizedKeys } from '../../src/identity/authorized-keys-file.ts'
 import { parseAuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
 import { author, line, temporaryFolder } from './folder.ts'
 

@@ -1,7 +1,7 @@
-import { mkdir, readFile, stat, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { expect, test } from 'vitest'
-import { addKnownNodes, readKnownNodes } from '../../src/identity/known-nodes-file.ts'
+import { addContact, addKnownNodes, distrustKnownNodes, readKnownNodes } from '../../src/identity/known-nodes-file.ts'
 import { publicKeyOfSeed } from '../../src/protocol/signature.ts'
 import { keyBlob, nodeIdOf } from '../../src/protocol/ssh-key.ts'
 import { temporaryFolder } from './folder.ts'
@@ -66,4 +66,24 @@ test('what is no peer id is refused and nothing is written', async () => {
   await expect(readFile(file)).rejects.toMatchObject({ code: 'ENOENT' })
   await mkdir(file)
   await expect(readKnownNodes(file)).rejects.toMatchObject({ name: 'IdentityError', code: 'unreadable' })
+})
+
+test('distrusting takes lines away, keeps the rest, and may be done again', async () => {
+  const file = join(await temporaryFolder(), 'known_nodes')
+  expect(await distrustKnownNodes(file, new Set([node(1)]), '2026-11-28')).toEqual([])
+  await writeFile(file, `# mine\n${node(1)} one\n${node(2)}`)
+  await chmod(file, 0o600)
+  expect(await distrustKnownNodes(file, new Set([node(1), node(3)]), '2026-11-28')).toEqual([node(1)])
+  expect(await distrustKnownNodes(file, new Set([node(1)]), '2026-11-29')).toEqual([])
+  expect(await readFile(file, 'utf8')).toBe(
+    `# mine\n${node(2)}\n# distrusted 2026-11-28 ${node(1)} one\n# distrusted 2026-11-28 ${node(3)}\n`
+  )
+  expect((await stat(file)).mode & 0o777).toBe(0o600)
+})
+
+test('of two that answer at one address at once only one is trusted', async () => {
+  const file = join(await temporaryFolder(), 'known_nodes')
+  const kinds = await Promise.all([1, 2, 3].map(async (n) => (await addContact(file, node(n), '203.0.113.1:4101', '2026-11-28')).kind))
+  expect(kinds.toSorted()).toEqual(['changed', 'changed', 'first'])
+  expect((await readKnownNodes(file)).nodes.size).toBe(1)
 })

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import { expect, test } from 'vitest'
+import { describe, expect, test } from 'vitest'
 import { MAX_KEY_LINES } from '../../src/protocol/limits.ts'
-import { formatKnownNode, parseKnownNodes } from '../../src/protocol/known-nodes.ts'
+import { formatKnownNode, distrustNodes, meetNode, parseKnownNodes } from '../../src/protocol/known-nodes.ts'
 import { publicKeyOfSeed } from '../../src/protocol/signature.ts'
 import { keyBlob, nodeIdOf } from '../../src/protocol/ssh-key.ts'
 
@@ -33,4 +33,40 @@ test('what is written is read back, and a comment stays on its line', () => {
 
 test('reading never fails', () => {
   fc.assert(fc.property(fc.string({ unit: 'binary' }), (text) => void parseKnownNodes(text)))
+})
+
+describe('first contact', () => {
+  const [a, b] = [node(1), node(2)]
+  const [where, day] = ['203.0.113.1:4101', '2026-11-28']
+  const met = (text: string, node: string): string => {
+    const contact = meetNode(text, node, where, day)
+    return contact.kind === 'first' ? contact.text : contact.kind
+  }
+
+  test('the first that answers at an address is trusted, another is not', () => {
+    const text = met('# mine\r\n', a)
+    expect(text).toBe(`# mine\r\n${a} first contact ${day} ${where}\r\n`)
+    expect(met(text, a)).toBe('known')
+    expect(meetNode(text, b, where, day)).toEqual({ kind: 'changed', was: a })
+    expect(met(`${text}${b} by hand\n`, b)).toBe('known')
+  })
+
+  test('the address of a node that is known already passes to nobody else', () => {
+    const text = met(`${a} by hand`, a)
+    expect(parseKnownNodes(text)).toMatchObject({ nodes: new Map([[a, 'by hand']]), contacts: new Map([[where, a]]), problems: [] })
+    expect(met(text, b)).toBe('changed')
+  })
+
+  test('who was distrusted does not come back by itself', () => {
+    const text = distrustNodes(`# mine\n${a} first contact ${day} ${where}\nnonsense\n${b} two\n${a}`, new Set([a]), day) ?? ''
+    expect(text).toBe(`# mine\nnonsense\n${b} two\n# distrusted ${day} ${a} first contact ${day} ${where}\n`)
+    expect(parseKnownNodes(text)).toMatchObject({ nodes: new Map([[b, 'two']]), distrusted: new Set([a]) })
+    expect(met(text, a)).toBe('distrusted')
+    expect(distrustNodes(text, new Set([a]), day)).toBeUndefined()
+    expect(parseKnownNodes(`${text}${a} trusted again\n`).distrusted.size).toBe(0)
+  })
+
+  test('who never was known can be distrusted', () => {
+    expect(distrustNodes('', new Set([a]), day)).toBe(`# distrusted ${day} ${a}\n`)
+  })
 })

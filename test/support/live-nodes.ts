@@ -3,6 +3,7 @@ import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { hostSigner, loadHostKey } from '../../src/identity/host-key.ts'
+import { addKnownNodes } from '../../src/identity/known-nodes-file.ts'
 import { createNode, type PinsubNode } from '../../src/node/node.ts'
 import type { Clock } from '../../src/protocol/clock.ts'
 import { nodeIdOf } from '../../src/protocol/ssh-key.ts'
@@ -32,6 +33,7 @@ export async function startLiveNodes(
   for (const [i, clock] of clocks.entries()) {
     const [home, id] = [homes[i], ids[i]] as [string, string]
     const log = keepLog()
+    await addKnownNodes(join(home, 'known_nodes'), new Map(ids.filter((other) => other !== id).map((other) => [other, ''])))
     const agent = await createNode(
       {
         ...options,
@@ -40,13 +42,13 @@ export async function startLiveNodes(
           hostKey: join(home, 'host_key'),
           stateDb: join(home, 'state.db'),
           lock: join(home, 'lock'),
-          authorizedKeys: join(home, 'authorized_keys')
+          authorizedKeys: join(home, 'authorized_keys'),
+          knownNodes: join(home, 'known_nodes')
         },
         listen: ['/ip4/127.0.0.1/tcp/0'],
         announce: [],
         bootstrap: nodes.map(({ address }) => address),
         mdns: false,
-        knownNodes: new Set(ids.filter((other) => other !== id)),
         remoteKeys: true,
         backend: { kind: 'helia', dir: home },
         tags: {}

@@ -2,9 +2,8 @@
 import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { hostname, userInfo } from 'node:os'
-import { addAuthorizedLine, readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
+import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
 import { generateKeyFile, loadSigner } from '../../identity/key-file.ts'
-import { parseKeyLine } from '../../protocol/authorized-keys.ts'
 import type { Grant } from '../../protocol/grants.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
 import { keyFile, type Context } from '../context.ts'
@@ -76,18 +75,6 @@ export async function list({ config, home, output }: Context): Promise<number> {
   }
   if (keys.skipped > 0) output.note(`${keys.skipped} lines with keys of other types (RSA, ECDSA, certificates, FIDO) were skipped`)
   if (rows.length === 0) output.note(`${file} lets nobody command this node: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'`)
-  return EXIT.ok
-}
-
-/** Adds a line to the authorized_keys of this home. */
-export async function add({ config, home, output }: Context, words: readonly string[]): Promise<number> {
-  const line = words.join(' ')
-  const { author } = parseKeyLine(line)
-  const file = config.authorizedKeys ?? home.authorizedKeys
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
-  const result = await addAuthorizedLine(file, line)
-  output.event({ event: 'authorized', line, state: 'active', fingerprint: author, added: result === 'added', file })
-  output.result(result === 'added' ? `${author} may command this node (${file})` : `${author} was in ${file} already`)
   return EXIT.ok
 }
 

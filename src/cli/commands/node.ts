@@ -3,9 +3,8 @@ import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
-import { addAuthorizedLine } from '../../identity/authorized-keys-file.ts'
-import { readKnownNodes } from '../../identity/known-nodes-file.ts'
-import { hostPort, parseBootstrap, parseMultiaddr, peerIn } from '../../network/addresses.ts'
+import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
+import { hostPort, parseBootstrap } from '../../network/addresses.ts'
 import type { BackendChoice } from '../../node/backend/choose.ts'
 import { createNode, type PinsubNode } from '../../node/node.ts'
 import type { BackendHealth, Log } from '../../node/ports.ts'
@@ -50,11 +49,10 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
   const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
   const backend = await chooseBackend(context)
   const bootstrap = config.bootstrap.map(parseBootstrap)
-  await remember(context, network, backend.kind)
+  const isInFile = await remember(context, network, backend.kind)
 
   const log = createLog(context)
   if (startDaemon !== undefined && config.backend === 'auto') log.info('--start-daemon is given: pins are kept in Kubo (--backend kubo)')
-  const known = await readKnownNodes(home.knownNodes)
   await using agent = await createNode(
     {
       network,
@@ -63,15 +61,16 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
         hostKey: home.hostKey,
         stateDb: home.stateDb,
         lock: home.lock,
-        authorizedKeys: config.authorizedKeys ?? home.authorizedKeys
+        authorizedKeys: config.authorizedKeys ?? home.authorizedKeys,
+        knownNodes: home.knownNodes
       },
       listen: config.listen ?? LISTEN,
       announce: config.announce,
       bootstrap,
       mdns: config.mdns,
-      authorize: config.authorize,
-      knownNodes: new Set([...known.nodes.keys(), ...bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? [])]),
       remoteKeys: config.remoteKeys,
+      // What stands in the file is closed by taking it out of there, and not only by the next start.
+      authorize: isInFile ? [] : config.authorize,
       backend,
       ...(startDaemon === undefined ? {} : { startDaemon }),
       tags: config.tags
@@ -116,8 +115,8 @@ async function isKubo(apiUrl: string): Promise<boolean> {
   }
 }
 
-/** The first start writes what it decided, so that the next one does the same. */
-async function remember({ config, flags, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<void> {
+/** The first start writes what it decided, so that the next one does the same; true where the lines of --authorize went to the file. */
+async function remember({ config, flags, home }: Context, network: string, backend: 'helia' | 'kubo'): Promise<boolean> {
   const file = (await readConfigFile(home.config)) ?? {}
   const isFirst = file['backend'] === undefined
   const given = KEPT.flatMap((name) =>
@@ -131,8 +130,9 @@ async function remember({ config, flags, home }: Context, network: string, backe
     ...(isFirst || file['backend'] === 'auto' ? { backend } : {})
   }
   if (JSON.stringify(values) !== JSON.stringify(file)) await writeConfigFile(home.config, values)
-  if (isFirst && config.authorizedKeys === undefined)
-    for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+  if (!isFirst || config.authorizedKeys !== undefined) return false
+  for (const line of config.authorize) await addAuthorizedLine(home.authorizedKeys, line)
+  return true
 }
 
 /** A path means the same to a service that starts elsewhere. */

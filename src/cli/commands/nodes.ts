@@ -1,6 +1,6 @@
-/** `pinsub nodes`: who is there and in step; `pinsub nodes trust PEER`: who counts. */
+/** `pinsub nodes`: who is there and in step; `pinsub nodes trust|distrust PEER…`: who counts. */
 import { mkdir } from 'node:fs/promises'
-import { addKnownNodes } from '../../identity/known-nodes-file.ts'
+import { addKnownNodes, distrustKnownNodes } from '../../identity/known-nodes-file.ts'
 import { sayOffset } from '../../protocol/clock-offset.ts'
 import { parseNodeId } from '../../protocol/known-nodes.ts'
 import { clockWarning } from '../../sender/clock-hints.ts'
@@ -21,7 +21,7 @@ export async function nodes(context: Context): Promise<number> {
   table(all.map((node) => nodeRow(node, Date.now()))).forEach((line) => output.result(line))
   const warning = clockWarning(sender.clockOffset())
   if (warning !== undefined) output.note(warning)
-  if (all.every(({ trusted }) => !trusted)) output.note('No node is in known_nodes, so all count. To say which do: pinsub nodes trust PEER')
+  if (sender.countsAll) output.note('There is no known_nodes, so all count. To say which do: pinsub nodes trust PEER')
   return EXIT.ok
 }
 
@@ -56,12 +56,32 @@ function clock({ clock_off_ms: offset, clock_off: admitted }: NodeEvent): string
   return admitted === true ? 'clock off, by its own word' : ''
 }
 
-/** Adds a node to known_nodes. */
-export async function trust({ home, output }: Context, peer: string): Promise<number> {
-  const node = parseNodeId(peer)
+/** Adds nodes to known_nodes. */
+export async function trust({ home, output }: Context, peers: readonly string[]): Promise<number> {
+  const nodes = peers.map(parseNodeId)
   await mkdir(home.dir, { recursive: true, mode: 0o700 })
-  const [added] = await addKnownNodes(home.knownNodes, new Map([[node, `trusted ${new Date().toISOString().slice(0, 10)}`]]))
-  output.event({ event: 'trusted', node, file: home.knownNodes, added: added !== undefined })
-  output.result(added === undefined ? `${node} was in ${home.knownNodes} already` : `${node} now counts (${home.knownNodes})`)
+  const added = await addKnownNodes(home.knownNodes, new Map(nodes.map((node) => [node, `trusted ${today()}`])))
+  for (const node of nodes) {
+    output.event({ event: 'trusted', node, file: home.knownNodes, added: added.includes(node) })
+    output.result(added.includes(node) ? `${node} now counts (${home.knownNodes})` : `${node} was in ${home.knownNodes} already`)
+  }
   return EXIT.ok
+}
+
+/** Takes nodes out of known_nodes, so that none comes back by a first contact. */
+export async function distrust({ home, output }: Context, peers: readonly string[]): Promise<number> {
+  const nodes = peers.map(parseNodeId)
+  await mkdir(home.dir, { recursive: true, mode: 0o700 })
+  const gone = await distrustKnownNodes(home.knownNodes, new Set(nodes), today())
+  for (const node of nodes) {
+    output.event({ event: 'distrusted', node, file: home.knownNodes, removed: gone.includes(node) })
+    output.result(
+      gone.includes(node) ? `${node} counts no more (${home.knownNodes})` : `${node} did not stand in ${home.knownNodes}, and will not`
+    )
+  }
+  return EXIT.ok
+}
+
+function today(): string {
+  return new Date().toISOString().slice(0, 10)
 }

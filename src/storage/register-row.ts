@@ -1,0 +1,32 @@
+import type { SQLOutputValue } from 'node:sqlite'
+import type { StoredRegister } from '../protocol/records.ts'
+import type { Author } from '../protocol/ssh-key.ts'
+import type { RegisterKind } from '../protocol/wish.ts'
+
+/** A row as SQLite gives it, by column. */
+export type Row = Record<string, SQLOutputValue>
+
+/** A row of the table `registers` as what it stands for. */
+export function toRegister(row: Row): StoredRegister {
+  const { name, origins, expires, counterpart } = row
+  return {
+    cid: row['cid'] as string,
+    pinset: row['pinset'] as string,
+    author: row['author'] as Author,
+    kind: row['kind'] as RegisterKind,
+    rank: {
+      at: { ms: row['at_ms'] as number, counter: row['at_counter'] as number },
+      time: { ms: row['ms'] as number, counter: row['counter'] as number },
+      command: row['id'] as string
+    },
+    command: row['command'] as number,
+    index: row['idx'] as number,
+    acceptedAt: row['accepted_at'] as number,
+    spelled: row['spelled'] as string,
+    ...(name === null ? {} : { name: name as string }),
+    ...(origins === null ? {} : { origins: JSON.parse(origins as string) as string[] }),
+    ...(expires === null ? {} : { expires: expires as number }),
+    ...(counterpart === null ? {} : { counterpart: counterpart as string }),
+    ...(row['unsupported'] === 1 ? { unsupported: true } : {})
+  }
+}
