@@ -42,6 +42,9 @@ export interface RefusalRow {
 /** One thing that happened, as it is kept. */
 export type LogRow = CommandRow | RefusalRow
 
+/** The same before what belongs to it is looked up. */
+export type BareRow = Omit<CommandRow, 'states' | 'receipts'> | RefusalRow
+
 /** What a node said of a command, and its own signed word for it. */
 export interface Answer {
   readonly ack: Ack

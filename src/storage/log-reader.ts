@@ -1,5 +1,5 @@
 import type { OperationState } from '../protocol/ack.ts'
-import type { CommandRow, LogRow, RefusalRow, TimedState } from '../protocol/log-entry.ts'
+import type { BareRow, CommandRow, LogRow, RefusalRow, TimedState } from '../protocol/log-entry.ts'
 import type { StoredRefusal } from '../protocol/records.ts'
 import type { Author, NodeId } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
@@ -11,6 +11,8 @@ export interface LogRange {
   readonly since: number
   readonly until: number
   readonly newestFirst: boolean
+  /** Rows of which it does not hold are passed over, at little cost. */
+  mayMatch(row: BareRow): boolean
 }
 
 /** How far somebody has read what comes. */
@@ -44,21 +46,22 @@ export function openLogReader(file: string): LogReader & { standings(): Readonly
   const reader = openReadOnly(file, NODE_MIGRATIONS, owner)
   const { db, guard, rows } = reader
 
+  const operations = guard(() => db.prepare('SELECT idx, state, at FROM operations WHERE command = ? ORDER BY idx'))
   const statesOf = (seq: number): ReadonlyMap<number, TimedState> => {
-    const found = rows('SELECT idx, state, at FROM operations WHERE command = ? ORDER BY idx', seq)
-    return new Map([...found].map((row) => [row['idx'] as number, { state: readState(row['state']), at: row['at'] as number }]))
+    const found = guard(() => operations.all(seq))
+    return new Map(found.map((row) => [row['idx'] as number, { state: readState(row['state']), at: row['at'] as number }]))
   }
   const toCommand = (row: Row): CommandRow => {
     const seq = row['seq'] as number
-    return { ...baseOf(row), seq, states: statesOf(seq) }
+    return { ...baseOf(row), seq, states: statesOf(seq), receipts: [] }
   }
   const one = (text: string): number => guard(() => (db.prepare(text).get() as { value: number | null }).value ?? 0)
 
-  function* read({ since, until, newestFirst }: LogRange, table: string, time: string, tie: string, to: (row: Row) => LogRow) {
+  function* read({ since, until, newestFirst, mayMatch }: LogRange, table: string, time: string, tie: string, to: (row: Row) => LogRow) {
     const way = newestFirst ? 'DESC' : 'ASC'
     const columns = table === 'commands' ? COMMAND : table === 'history' ? 'author, accepted_at AS at, envelope, operations' : '*'
     const text = `SELECT ${columns} FROM ${table} WHERE ${time} >= ? AND ${time} < ? ORDER BY ${time} ${way}, ${tie} ${way}`
-    for (const row of rows(text, since, until)) yield to(row)
+    for (const row of rows(text, since, until)) if (table === 'refusals' || mayMatch(baseOf(row))) yield to(row)
   }
 
   return {
@@ -99,20 +102,19 @@ export function beginMoment({ db, guard }: Pick<ReadOnly, 'db' | 'guard'>): Disp
   return { [Symbol.dispose]: () => guard(() => db.exec('COMMIT')) }
 }
 
-function baseOf(row: Row): Omit<CommandRow, 'seq' | 'states'> {
+function baseOf(row: Row): Omit<CommandRow, 'seq' | 'states' | 'receipts'> {
   return {
     kind: 'command',
     source: 'node',
     at: row['at'] as number,
     author: row['author'] as Author,
-    envelope: row['envelope'] as Uint8Array,
-    receipts: []
+    envelope: row['envelope'] as Uint8Array
   }
 }
 
 function toPast(row: Row): CommandRow {
   const operations = JSON.parse(row['operations'] as string) as { index: number; state: OperationState; at: number }[]
-  return { ...baseOf(row), states: new Map(operations.map(({ index, state, at }) => [index, { state, at }])) }
+  return { ...baseOf(row), states: new Map(operations.map(({ index, state, at }) => [index, { state, at }])), receipts: [] }
 }
 
 function toRefusal(row: Row): RefusalRow {

@@ -5,11 +5,11 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import type { Store } from '../../src/node/store.ts'
 import { MAX_HISTORY_BYTES, MAX_LOG_RECEIPT_BYTES, MAX_REFUSALS } from '../../src/protocol/limits.ts'
-import type { CommandRow, LogRow } from '../../src/protocol/log-entry.ts'
+import type { BareRow, CommandRow, LogRow } from '../../src/protocol/log-entry.ts'
 import type { StoredRefusal } from '../../src/protocol/records.ts'
 import { openLedgerLog } from '../../src/storage/ledger-log.ts'
 import { openLedger } from '../../src/storage/ledger.ts'
-import { openLogReader, type LogReader } from '../../src/storage/log-reader.ts'
+import { openLogReader, type LogRange, type LogReader } from '../../src/storage/log-reader.ts'
 import { openNodeStore } from '../../src/storage/node-store.ts'
 import { aCommand } from '../contract/store.ts'
 
@@ -25,7 +25,7 @@ afterEach(() => {
   rmSync(dir, { recursive: true, force: true })
 })
 
-const ALL = { since: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: false }
+const ALL: LogRange = { since: 0, until: Number.MAX_SAFE_INTEGER, newestFirst: false, mayMatch: () => true }
 const id = (n: number): string => String(n).padStart(64, '0')
 const add = (n: number, acceptedAt = n): number => store.addCommand(aCommand({ id: id(n), acceptedAt, envelope: Uint8Array.of(n) }))
 const refusal = (at: number, more: Partial<StoredRefusal> = {}): StoredRefusal => ({
@@ -112,10 +112,20 @@ describe("an agent's log", () => {
   test('is read by time, from both ends, whatever the order of arrival', () => {
     for (const at of [5, 3, 9, 3, 7]) add(at * 10 + Math.floor(at / 4) + (store.command(id(at * 10)) === undefined ? 0 : 9), at)
     using reader = openLogReader(file())
-    const [, commands] = reader.rows({ since: 3, until: 9, newestFirst: false })
+    const [, commands] = reader.rows({ since: 3, until: 9, newestFirst: false, mayMatch: () => true })
     expect(times([...(commands as Generator<LogRow>)])).toEqual([3, 3, 5, 7])
-    const [, newest] = reader.rows({ since: 4, until: 99, newestFirst: true })
+    const [, newest] = reader.rows({ since: 4, until: 99, newestFirst: true, mayMatch: () => true })
     expect(times([...(newest as Generator<LogRow>)])).toEqual([9, 7, 5])
+  })
+
+  test('passes over what is not wanted, in the history too', () => {
+    store.pass(add(1), 1)
+    store.forgetPassed(2, 0, 1)
+    add(2)
+    add(3)
+    using reader = openLogReader(file())
+    const mayMatch = (row: BareRow): boolean => row.kind === 'command' && row.envelope[0] !== 1 && row.at !== 3
+    expect(times(rowsOf(reader, { ...ALL, mayMatch }))).toEqual([2])
   })
 
   test('goes by an index and sorts nothing', () => {
@@ -195,7 +205,7 @@ describe("a sender's log", () => {
       receipts: [new Uint8Array(1), new Uint8Array(2)]
     })
     expect(two?.receipts).toHaveLength(2)
-    expect(times(rowsOf(reader, { since: 1, until: 2, newestFirst: true }))).toEqual([1])
+    expect(times(rowsOf(reader, { since: 1, until: 2, newestFirst: true, mayMatch: () => true }))).toEqual([1])
     const place = reader.end()
     ledger.record(sent(3))
     expect(times(reader.after(place, 9).rows)).toEqual([3])

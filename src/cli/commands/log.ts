@@ -85,15 +85,15 @@ async function* matching(
   signal: AbortSignal,
   newestFirst: boolean
 ): AsyncGenerator<LogEntry> {
-  const { since, until } = filter
-  const rows = readers.flatMap((reader) => reader.rows({ since, until, newestFirst }))
+  const { since, until, mayMatch } = filter
+  const rows = readers.flatMap((reader) => reader.rows({ since, until, newestFirst, mayMatch }))
   let read = 0
   for (const row of mergeRows(rows, newestFirst)) {
     if (++read % ROWS_AT_A_TIME === 0) {
       await setImmediate()
       signal.throwIfAborted()
     }
-    if (!filter.mayMatch(row)) continue
+    if (!mayMatch(row)) continue
     const entry = toLogEntry(row)
     if (filter.matches(entry)) yield entry
   }

@@ -3,7 +3,7 @@ import type { CID } from 'multiformats/cid'
 import { parseDuration } from '../../config/units.ts'
 import { cidKey, parseCid } from '../../protocol/cid.ts'
 import { cidsOf } from '../../protocol/command.ts'
-import type { LogEntry, LogRow, LogSource } from '../../protocol/log-entry.ts'
+import type { BareRow, LogEntry, LogSource } from '../../protocol/log-entry.ts'
 import { CliError, EXIT } from '../exit.ts'
 
 /** Entries shown on a terminal where nothing says how many. */
@@ -34,7 +34,7 @@ export interface LogFilter {
   readonly limit: number | undefined
   readonly source: LogSource | undefined
   /** Looks at a row before it is decoded, which is the dear part: false only where the entry is not meant. */
-  mayMatch(row: LogRow): boolean
+  mayMatch(row: BareRow): boolean
   matches(entry: LogEntry): boolean
 }
 
