@@ -44,6 +44,12 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub keys revoke SHA256:Qm3vT
   pinsub keys check new_authorized_keys    what it would do to this node
   pinsub keys list`,
+  log: `
+  pinsub log                               the last 50, on a node or on your laptop
+  pinsub log --since 24h --op unpin        who let go of what
+  pinsub log --refused --follow
+  pinsub log --json | gzip > log.ndjson.gz
+  gunzip -c log.ndjson.gz | pinsub log --verify -`,
   export: `
   pinsub state export > net.ndjson         beside a running node, too
   pinsub state export | gzip > net.ndjson.gz
@@ -215,6 +221,22 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     (file: string | undefined, _, self: Command) =>
       run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-check.ts')).check(context, file))
   )
+
+  command(program, 'log', 'who commanded what and when, and what became of it, as this home knows it')
+    .option('--since <time>', 'from this time on: 2026-11-01, 2026-11-01T09:30:00Z, or 24h for so long ago')
+    .option('--until <time>', 'before this time')
+    .option('--author <key>', 'of one key: SHA256:… or its beginning, or the comment of its line')
+    .option('--cid <cid>', 'about this CID')
+    .option('--pinset <name>', 'in this pinset')
+    .addOption(new Option('--op <kind>', 'with an operation of this kind').choices(['pin', 'unpin', 'update', 'admin']))
+    .option('--refused', 'what was refused, whole or in part')
+    .addOption(new Option('--source <source>', 'what the agent was told, or what was sent from here').choices(['node', 'sender']))
+    .option('--limit <n>', 'the last so many (default: 50; with --json, --since or --until all)')
+    .option('-f, --follow', 'go on with what comes')
+    .option('--verify <file>', 'check an exported log instead, without a network (- reads stdin)')
+    .action((flags: object, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/log.ts')).log(context, flags))
+    )
 
   const state = command(program, 'state', 'all that this node was told, as one file')
   command(state, 'export [file]', 'write it to a new file, or to stdout').action((file: string | undefined, _, self: Command) =>

@@ -9,6 +9,7 @@ import { MAX_AHEAD_MS, MAX_PENDING_COMMANDS, MAX_REMEMBERED, REPEAT_ACK_MS } fro
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { Log } from './ports.ts'
 import type { Accepted, Recorder } from './record.ts'
+import type { Claim, RefusalBook } from './refusal-book.ts'
 import type { CommandSets } from './sets.ts'
 import { noChanges, type Changes } from './settle.ts'
 import type { Standings } from './standings.ts'
@@ -37,6 +38,8 @@ export interface IntakePorts {
   isHeld(): boolean
   /** Answers a command of a known author that is not stored. */
   answer(id: CommandId, states: readonly OperationState[]): void
+  /** Where what is refused is noted for the log. */
+  readonly refusals: Pick<RefusalBook, 'note'>
   /** Called after each durable step. */
   onChanges(changes: Changes): void
 }
@@ -64,7 +67,7 @@ export function createIntake(options: { readonly network: string }, ports: Intak
   const counts: Record<string, number> = {}
   let timer: (() => void) | undefined
 
-  const judge = (bytes: Uint8Array, from: NodeId): Judgement => {
+  const judge = (bytes: Uint8Array, from: NodeId, claim: Claim): Judgement => {
     let envelope: Envelope
     const now = clock.now()
     try {
@@ -75,6 +78,7 @@ export function createIntake(options: { readonly network: string }, ports: Intak
         return { verdict: 'ignore', reason: 'starting' }
       }
       const id = commandId(envelope.payload)
+      Object.assign(claim, { author: envelope.author, command: id })
       if (knows(id)) {
         acknowledgeAgain(id, now)
         return { verdict: 'ignore', reason: 'duplicate' }
@@ -85,6 +89,7 @@ export function createIntake(options: { readonly network: string }, ports: Intak
         return { verdict: 'ignore', reason: grant }
       }
       const command = decodeCommand(verifyEnvelope(envelope), options.network)
+      Object.assign(claim, { pinset: command.pinset, isProven: true })
       if (command.time.ms > now + MAX_AHEAD_MS) {
         ports.refuse(from, { command: id, code: 'skew' })
         return { verdict: 'ignore', reason: 'skew' }
@@ -161,7 +166,16 @@ export function createIntake(options: { readonly network: string }, ports: Intak
   }
 
   const judgeAndCount = (bytes: Uint8Array, from: NodeId): Judgement => {
-    const judgement = judge(bytes, from)
+    const claim: Claim = {}
+    const judgement = judge(bytes, from, claim)
+    if (
+      judgement.verdict !== 'accept' &&
+      judgement.reason !== 'duplicate' &&
+      judgement.reason !== 'busy' &&
+      judgement.reason !== 'starting'
+    ) {
+      ports.refusals.note(judgement.reason, claim, from)
+    }
     const name = judgement.verdict === 'accept' ? 'accept' : `${judgement.verdict}: ${judgement.reason}`
     counts[name] = (counts[name] ?? 0) + 1
     if (judgement.verdict !== 'accept') log.debug(`a command through ${from}: ${name}`)

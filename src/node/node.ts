@@ -38,6 +38,7 @@ import { createPinQueue } from './pin-queue.ts'
 import type { BackendHealth, Log } from './ports.ts'
 import { createReconciler } from './reconcile.ts'
 import { createRecorder } from './record.ts'
+import { createRefusalBook } from './refusal-book.ts'
 import { createRetention } from './retention.ts'
 import { openCommandSets } from './sets.ts'
 import { createSettler, type Changes } from './settle.ts'
@@ -180,9 +181,22 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     )
     const expiry = createExpiry({ store, settler, clock, log, mayExpire: clockCheck.mayExpire, onChanges })
     const refusals = createRefusalSender({ network }, { host, clock })
+    const refusalBook = createRefusalBook({ store, clock, log })
     const intake = createIntake(
       { network },
-      { store, record, standings, sets, clock, log, refuse: refusals.refuse, isHeld: () => hold.isHeld, answer: acks.answer, onChanges }
+      {
+        store,
+        record,
+        standings,
+        sets,
+        clock,
+        log,
+        refuse: refusals.refuse,
+        isHeld: () => hold.isHeld,
+        answer: acks.answer,
+        refusals: refusalBook,
+        onChanges
+      }
     )
     const hold = createStartHold({
       clock,
@@ -289,6 +303,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       undo.defer(() => bus.stop())
       undo.defer(() => refusals.stop())
       undo.defer(() => acks.stop())
+      undo.defer(() => refusalBook.stop())
       undo.defer(() => {
         intake.stop()
         const counts = Object.entries(intake.counts()).map(([judgement, n]) => `${judgement} ${n}`)

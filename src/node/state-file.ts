@@ -1,6 +1,5 @@
 /** A state file as it is read: line by line, each bounded and checked by itself, in the order in which they belong. */
 import { createHash, type Hash } from 'node:crypto'
-import { concat } from 'uint8arrays/concat'
 import { InvalidMessageError, type FaultCode } from '../protocol/errors.ts'
 import { MAX_STATE_LINE_BYTES } from '../protocol/limits.ts'
 import {
@@ -12,6 +11,7 @@ import {
   type StateLine,
   type StateNode
 } from '../protocol/state-lines.ts'
+import { splitLines } from './split-lines.ts'
 
 /** What cannot be read at all: no state file, or of another version. */
 export class StateFileError extends Error {
@@ -60,7 +60,7 @@ export interface StateFile {
 
 /** Reads the head. Throws {@link StateFileError} where there is none, and what `input` throws. */
 export async function openStateFile(input: AsyncIterable<Uint8Array>): Promise<StateFile> {
-  const all = splitLines(input)
+  const all = splitLines(input, MAX_STATE_LINE_BYTES)
   const hash = createHash('sha256')
   const head = await readHead(all, hash)
   let commands = 0
@@ -112,28 +112,4 @@ function read(bytes: Uint8Array): StateLine | InvalidMessageError {
     if (err instanceof InvalidMessageError) return err
     throw err
   }
-}
-
-/** Lines without their ends, CRLF too. Of one that is too long for any reader only so much comes that this shows. */
-async function* splitLines(input: AsyncIterable<Uint8Array>): AsyncGenerator<Uint8Array> {
-  let parts: Uint8Array[] = []
-  let length = 0
-  const line = (): Uint8Array => {
-    const bytes = parts.length === 1 ? (parts[0] as Uint8Array) : concat(parts)
-    parts = []
-    length = 0
-    return bytes.at(-1) === 0x0d ? bytes.subarray(0, -1) : bytes
-  }
-  for await (const chunk of input) {
-    for (let from = 0; from < chunk.byteLength;) {
-      const end = chunk.indexOf(0x0a, from)
-      const part = chunk.subarray(from, end < 0 ? undefined : end)
-      if (length <= MAX_STATE_LINE_BYTES) parts.push(part)
-      length += part.byteLength
-      if (end < 0) break
-      yield line()
-      from = end + 1
-    }
-  }
-  if (length > 0) yield line()
 }

@@ -2,7 +2,16 @@
 import type { FailureCode } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
-import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
+import type {
+  HeldRow,
+  Job,
+  SetMember,
+  StoredCommand,
+  StoredOperation,
+  StoredPin,
+  StoredRefusal,
+  StoredRegister
+} from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
 
@@ -48,7 +57,10 @@ export interface Store {
   pass(command: number, at: number): void
   /** All commands that hold a register, the oldest rows first; may be slow, and reads while it is iterated. */
   setMembers(): Iterable<SetMember>
-  /** Removes commands that passed before `before`, and of the others all but the `keep` latest; at most `limit`, returns how many. */
+  /**
+   * Removes commands that passed before `before`, and of the others all but the `keep` latest; at most `limit`, returns how many. They
+   * go on in the history that the log reads, which keeps as much as `limits.ts` says.
+   */
   forgetPassed(before: number, keep: number, limit: number): number
   /** CIDs after `after` on which the author has a register, in order, at most `limit`. */
   cidsOfAuthor(author: Author, after: string, limit: number): readonly string[]
@@ -62,6 +74,9 @@ export interface Store {
   /** Whether an operation of the command still waits to be done (`accepted` or `queued`). */
   isOpen(command: number): boolean
   operation(command: number, index: number): StoredOperation | undefined
+
+  /** Notes refusals for the log, which keeps as many as `limits.ts` says, the latest. */
+  addRefusals(refusals: readonly StoredRefusal[]): void
 
   holds(cid: string): readonly string[]
   hold(cid: string, pinset: string): void

@@ -112,14 +112,15 @@ export function operationBytes(operation: CommandInit['operations'][number]): nu
 }
 
 /**
- * Reads the payload of an envelope; throws `encoding`, `shape` or `network` faults.
+ * Reads the payload of an envelope; throws `encoding`, `shape` or `network` faults. Without a `network` any will do.
  * Call it only with an envelope whose signature was checked or that will be checked before anything is done.
  */
-export function decodeCommand(envelope: Envelope, network: string): Command {
+export function decodeCommand(envelope: Envelope, network?: string): Command {
   if (envelope.kind !== 'command') wire.malformed('kind')
   const map = wire.fields(wire.decode(envelope.payload), 'payload')
   if (map['v'] !== PROTOCOL_VERSION) wire.malformed('version')
-  if (wire.label(map['network'], 'network') !== network) throw new InvalidMessageError('network', 'a command of another network')
+  const named = wire.label(map['network'], 'network')
+  if (network !== undefined && named !== network) throw new InvalidMessageError('network', 'a command of another network')
   if (!equals(wire.bytes(map['signer'], 'signer', { length: 32 }), keyHash(envelope.signer))) wire.malformed('signer')
   const time = hlcFromWire(map['time'], 'time')
   const pinset = map['pinset'] === undefined ? undefined : wire.label(map['pinset'], 'pinset')
@@ -129,7 +130,7 @@ export function decodeCommand(envelope: Envelope, network: string): Command {
   if (Object.keys(map).some((key) => !known.has(key))) wire.malformed('payload')
   if (pinset === undefined && operations.some((one) => one.op !== 'unknown' && !isAdminOperation(one))) wire.malformed('pinset')
   refuseRepeats(operations)
-  return { id: commandId(envelope.payload), author: envelope.author, network, pinset, time, operations }
+  return { id: commandId(envelope.payload), author: envelope.author, network: named, pinset, time, operations }
 }
 
 /** The CIDs that an operation is about: two for an update, none for some unknown kinds. */

@@ -180,6 +180,24 @@ export const PASSED_MS = 24 * 3_600_000
 /** Commands without a register that are kept within that time: a key that says the same again and again fills no disk. */
 export const MAX_PASSED = 10_000
 
+/** What the log keeps of commands that are gone otherwise, with their last states; beyond it the oldest go. Some 150,000 single pins, years for most. */
+export const MAX_HISTORY_BYTES = 64 * 1024 * 1024
+
+/** Refusals the log keeps; beyond it the oldest go. At 200 bytes each they take 10 MB. */
+export const MAX_REFUSALS = 50_000
+
+/** Time between two writes of refusals: a flood costs one commit in it. */
+export const REFUSALS_MS = 10_000
+
+/** Refusals told one by one within {@link REFUSALS_MS}; more are only counted, so that a flood needs hours to fill {@link MAX_REFUSALS}. */
+export const MAX_REFUSALS_TOLD = 32
+
+/** Bytes of nodes' answers that one line of the log carries: some 2,000 of the usual ones, and two dozen of the largest. */
+export const MAX_LOG_RECEIPT_BYTES = 1024 * 1024
+
+/** One line of an exported log: a command of {@link MAX_OPERATIONS} with names in the longest JSON, its envelope and {@link MAX_LOG_RECEIPT_BYTES} of answers in base64. */
+export const MAX_LOG_LINE_BYTES = 4 * 1024 * 1024
+
 /** Commands found superseded or refused that catching up does not fetch again; the oldest are forgotten. */
 export const MAX_SKIPPED = 65_536
 

@@ -1,7 +1,8 @@
 /** What agents and senders remember: the shapes that their stores keep and their parts speak of. */
-import type { FailureCode, OperationState } from './ack.ts'
+import type { FailureCode, OperationState, RefusalCode } from './ack.ts'
 import type { AdminKind } from './admin-operations.ts'
 import type { CommandId } from './envelope.ts'
+import type { FaultCode } from './errors.ts'
 import type { Hlc } from './order.ts'
 import type { Author, NodeId } from './ssh-key.ts'
 import type { Register } from './wish.ts'
@@ -75,6 +76,26 @@ export interface StoredOperation {
   readonly state: OperationState
   /** When that state was reached; milliseconds since the epoch. */
   readonly at: number
+}
+
+/** A command that was not taken, and how many others like it were not in the same seconds. */
+export interface StoredRefusal {
+  /** When the first one was heard; milliseconds since the epoch. */
+  readonly at: number
+  /** When the last one was heard. */
+  readonly until: number
+  readonly code: RefusalCode | FaultCode
+  /** Whose it says it is; undefined where it cannot be read, or for the rest of a flood. */
+  readonly author?: Author
+  /** Whether the signature was checked: else anybody may have written that author in. */
+  readonly isProven: boolean
+  /** The first one. */
+  readonly command?: CommandId
+  readonly pinset?: string
+  /** Who published the first one. */
+  readonly peer: NodeId
+  /** How many followed it. */
+  readonly more: number
 }
 
 /** A row of a listing: a pinset's hold on a CID and the register that decides it, if any counts. */

@@ -38,5 +38,7 @@ export const LEDGER_MIGRATIONS: readonly Migration[] = [
   ) WITHOUT ROWID;
   `,
   // 2: which receipts need not be asked for again.
-  'ALTER TABLE receipts ADD COLUMN settled INTEGER NOT NULL DEFAULT 0'
+  'ALTER TABLE receipts ADD COLUMN settled INTEGER NOT NULL DEFAULT 0',
+  // The log goes by time.
+  'CREATE INDEX commands_by_time ON commands (ms)'
 ]

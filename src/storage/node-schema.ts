@@ -2,7 +2,7 @@ import type { Migration } from './open.ts'
 
 /**
  * The agent's state, `node/state.db`. Commands are what was said, registers what counts of it, holds and pins what is there, jobs what is
- * to do; `passed` names the commands that hold no register any more, `quiet` those that came by catching up.
+ * to do; `passed` names the commands that hold no register any more, `quiet` those that came by catching up. `history` and `refusals` are for the log alone.
  */
 export const NODE_MIGRATIONS: readonly Migration[] = [
   `
@@ -120,5 +120,35 @@ export const NODE_MIGRATIONS: readonly Migration[] = [
   CREATE TABLE filed_authors (author TEXT PRIMARY KEY, standing TEXT NOT NULL) WITHOUT ROWID;
   INSERT INTO filed_authors SELECT author, standing FROM authors;
   CREATE INDEX admin_commands ON commands (seq) WHERE pinset IS NULL;
+  `,
+  // 4: the log: commands by when they were accepted, those that are kept for it alone, and what was refused. `place` counts the bytes of
+  // all that was ever moved to the history, up to the end of the row.
+  `
+  CREATE INDEX commands_by_acceptance ON commands (accepted_at);
+
+  CREATE TABLE history (
+    place INTEGER PRIMARY KEY,
+    id TEXT NOT NULL,
+    author TEXT NOT NULL,
+    pinset TEXT,
+    accepted_at INTEGER NOT NULL,
+    envelope BLOB NOT NULL,
+    operations TEXT NOT NULL
+  );
+  CREATE INDEX history_by_acceptance ON history (accepted_at);
+
+  CREATE TABLE refusals (
+    number INTEGER PRIMARY KEY,
+    at INTEGER NOT NULL,
+    until INTEGER NOT NULL,
+    code TEXT NOT NULL,
+    author TEXT,
+    is_proven INTEGER NOT NULL,
+    command TEXT,
+    pinset TEXT,
+    peer TEXT NOT NULL,
+    more INTEGER NOT NULL
+  );
+  CREATE INDEX refusals_by_time ON refusals (at);
   `
 ]

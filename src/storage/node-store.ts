@@ -5,6 +5,7 @@ import type { Hlc } from '../protocol/order.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
 import type { Standing } from '../protocol/wish.ts'
+import { createHistory } from './node-history.ts'
 import { NODE_MIGRATIONS } from './node-schema.ts'
 import { inTransaction, openDatabase } from './open.ts'
 import { toRegister, type Row } from './register-row.ts'
@@ -25,6 +26,7 @@ export function openNodeStore(file: string) {
   }
   const one = (text: string, ...values: (string | number | null)[]): Row | undefined => sql(text).get(...values)
   const all = (text: string, ...values: (string | number | null)[]): Row[] => sql(text).all(...values)
+  const history = createHistory(sql)
   const counters = new Map<string, { next: number; end: number }>()
 
   return {
@@ -147,11 +149,14 @@ export function openNodeStore(file: string) {
         UNION SELECT command FROM (SELECT command FROM passed ORDER BY at DESC, command DESC LIMIT -1 OFFSET ?2) LIMIT ?3`
       const commands = all(text, before, keep, limit).map((row) => row['command'] as number)
       for (const command of commands) {
+        history.keep(command)
         for (const table of ['operations', 'passed', 'quiet']) sql(`DELETE FROM ${table} WHERE command = ?`).run(command)
         sql('DELETE FROM commands WHERE seq = ?').run(command)
       }
+      history.prune()
       return commands.length
     },
+    addRefusals: history.addRefusals,
     cidsOfAuthor: (author: Author, after: string, limit: number): readonly string[] =>
       all('SELECT DISTINCT cid FROM registers WHERE author = ? AND cid > ? ORDER BY cid LIMIT ?', author, after, limit).map(cidOf),
     expiring: (after: number, now: number): readonly string[] =>

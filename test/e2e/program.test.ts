@@ -19,6 +19,7 @@ const COMMANDS = [
   'keys show',
   'keys list',
   'keys add',
+  'log',
   'demo',
   'completion'
 ]

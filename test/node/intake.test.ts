@@ -142,3 +142,20 @@ test('what cannot be stored is not accepted, and is taken when offered again', a
   expect(core.hear(bytes)).toBe('accept')
   expect(core.intake.knows(id)).toBe(true)
 })
+
+test('the log is told what is refused, with what was proven of it, and nothing of what is taken or known', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice, { pinsets: ['site'] })])
+  const foreign = await command(stranger, { operations, time: { ms: 5, counter: 0 } })
+  const elsewhere = await command(alice, { operations, time: { ms: 5, counter: 0 } })
+  const good = await command(alice, { operations, time: { ms: 6, counter: 0 }, pinset: 'site' })
+  const forged = elsewhere.bytes.slice()
+  forged[forged.length - 1] = (forged.at(-1) ?? 0) ^ 1
+  for (const bytes of [foreign.bytes, elsewhere.bytes, good.bytes, good.bytes, forged, new Uint8Array([1])]) core.hear(bytes)
+  expect(core.noted).toEqual([
+    { code: 'unauthorised', claim: { author: stranger.author, command: foreign.id }, peer: 'peer' },
+    { code: 'pinset', claim: { author: alice.author, command: elsewhere.id, pinset: 'default', isProven: true }, peer: 'peer' },
+    { code: 'signature', claim: { author: alice.author, command: elsewhere.id }, peer: 'peer' },
+    { code: 'shape', claim: {}, peer: 'peer' }
+  ])
+})

@@ -2,6 +2,7 @@
 import { createIntake, type Intake } from '../../src/node/intake.ts'
 import { createAdmission, type Admission } from '../../src/node/admission.ts'
 import { createRecorder } from '../../src/node/record.ts'
+import type { Claim } from '../../src/node/refusal-book.ts'
 import { openCommandSets, type AuthorLimits, type CommandSets } from '../../src/node/sets.ts'
 import { createSettler, noChanges, type Changes, type Settler } from '../../src/node/settle.ts'
 import { openStandings, type Standings, type StandingsPorts } from '../../src/node/standings.ts'
@@ -25,6 +26,8 @@ export interface AgentCore extends Disposable {
   readonly clock: ManualClock
   readonly refusals: { peer: string; command: CommandId; code: string }[]
   readonly answers: { id: CommandId; states: readonly OperationState[] }[]
+  /** What the log is told. */
+  readonly noted: { code: string; claim: Claim; peer: string }[]
   readonly changes: Changes[]
   /** Puts an authorized_keys file in force. */
   authorise(grants: readonly Grant[], revoked?: readonly Author[]): Promise<void>
@@ -56,6 +59,7 @@ export function createAgentCore(
   }
   const refusals: AgentCore['refusals'] = []
   const answers: AgentCore['answers'] = []
+  const noted: AgentCore['noted'] = []
   const changes: Changes[] = []
   const log = { debug() {}, info() {}, warn() {} }
   const intake = createIntake(
@@ -70,6 +74,7 @@ export function createAgentCore(
       isHeld: () => false,
       refuse: (peer, refusal) => refusals.push({ peer, ...refusal }),
       answer: (id, states) => answers.push({ id, states }),
+      refusals: { note: (code, claim, peer) => noted.push({ code, claim, peer }) },
       onChanges
     }
   )
@@ -84,6 +89,7 @@ export function createAgentCore(
     clock,
     refusals,
     answers,
+    noted,
     changes,
     reopenStandings: () => openStandings(store, { network: 'net', obeysMessages }),
     async authorise(grants, revoked = []) {

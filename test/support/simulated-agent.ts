@@ -102,7 +102,19 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
     }
     const retention = createRetention({ store, clock, log })
     const expiry = createExpiry({ store, settler, clock, log, mayExpire: () => true, onChanges })
-    const ports = { store, record, standings, sets, clock, log, refuse() {}, isHeld: () => false, answer() {}, onChanges }
+    const ports = {
+      store,
+      record,
+      standings,
+      sets,
+      clock,
+      log,
+      refuse() {},
+      isHeld: () => false,
+      answer() {},
+      refusals: { note() {} },
+      onChanges
+    }
     const intake = createIntake({ network: 'net' }, ports)
     const admission = createAdmission({ network: 'net' }, { ...ports, knows: intake.knows })
     const start = (): void => {
