@@ -4,6 +4,7 @@ import { addKnownNodes } from '../identity/known-nodes-file.ts'
 import { hostPort, parseBootstrap } from '../network/addresses.ts'
 import { createSender } from '../sender/sender.ts'
 import type { NodeEvent, Reached } from '../sender/types.ts'
+import type { Signer } from '../protocol/signature.ts'
 import type { Context } from './context.ts'
 import { count, duration, shortNode } from './format.ts'
 
@@ -15,10 +16,16 @@ interface Meeting {
   readonly nodes: readonly NodeEvent[]
 }
 
-/** Meets every bootstrap node of the settings; `line` is what a node that refuses the key needs. Rejects when none answers. */
-export async function meet(context: Context, network: string, line: string): Promise<Reached[]> {
+/** Meets every bootstrap node of the settings with the key of `signer`; `line` is what a node that refuses it needs. Rejects when none answers. */
+export async function meet(
+  context: Context,
+  network: string,
+  { signer, line }: { readonly signer: Signer; readonly line: string }
+): Promise<Reached[]> {
   const { config, output } = context
-  const results = await Promise.allSettled(config.bootstrap.map((address) => meetOne(context, network, parseBootstrap(address))))
+  const results = await Promise.allSettled(
+    config.bootstrap.map((address) => meetOne(context, { network, key: signer, address: parseBootstrap(address) }))
+  )
   const meetings = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
   if (meetings.length === 0) throw failures[0] as Error
@@ -37,8 +44,11 @@ export async function meet(context: Context, network: string, line: string): Pro
   return meetings.map(({ reached }) => reached)
 }
 
-async function meetOne({ home, signal, version }: Context, network: string, address: string): Promise<Meeting> {
-  await using sender = await createSender({ network, key: home.key, bootstrap: [address], userAgent: `pinsub/${version}` })
+async function meetOne(
+  { signal, version }: Context,
+  { network, key, address }: { readonly network: string; readonly key: Signer; readonly address: string }
+): Promise<Meeting> {
+  await using sender = await createSender({ network, key, bootstrap: [address], userAgent: `pinsub/${version}` })
   const reached = await sender.connect({ signal })
   // Who is gone may be gone for good: it must not be waited for.
   return { reached, nodes: sender.nodes().filter(({ state }) => state === 'online') }

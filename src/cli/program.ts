@@ -36,8 +36,13 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   nodes: `
   pinsub nodes
   pinsub nodes trust 12D3KooW…`,
+  gen: `
+  pinsub keys gen                          id_ed25519 in the home
+  pinsub keys gen ci-key                   for a build job: no passphrase, keep it as a secret
+  pinsub keys gen ~/.ssh/pinsub --passphrase`,
   keys: `
   pinsub keys show                         the line for authorized_keys
+  pinsub keys show --key agent:you@laptop
   pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
   pinsub keys list`,
   export: `
@@ -48,6 +53,9 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub state import net.ndjson           into a home whose node does not run
   gunzip -c net.ndjson.gz | pinsub state import -
   pinsub --home /srv/pinsub state import net.ndjson`,
+  show: `
+  pinsub show 3fb2a1c0                     what was said: by whom, when, in which pinset
+  pinsub show 3fb2a1c0 --ssh --out proof   for somebody who has ssh-keygen and not pinsub`,
   demo: `
   pinsub demo
   pinsub demo ~/pictures`,
@@ -73,7 +81,9 @@ function onNetwork(command: Command): Command {
 }
 
 function signed(command: Command): Command {
-  return command.option('--key <file>', 'OpenSSH Ed25519 private key to sign with (default: id_ed25519 in the home)')
+  return command
+    .option('--key <file>', 'what signs: OpenSSH Ed25519 key, agent:COMMENT or agent:SHA256:… (default: id_ed25519 in the home)')
+    .option('--key-passphrase-file <file>', 'its first line is the passphrase of the key (default: the terminal is asked)')
 }
 
 function awaited(command: Command): Command {
@@ -117,7 +127,7 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     return examples === undefined ? made : made.addHelpText('after', `\nExamples:${examples}`)
   }
 
-  onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next')).action((_, self: Command) =>
+  signed(onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next'))).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/init.ts')).init(context))
   )
 
@@ -180,9 +190,12 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   )
 
   const keys = command(program, 'keys', 'the signing key, and who may command this node')
-  command(keys, 'gen [file]', 'make a signing key').action((file: string | undefined, _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file))
-  )
+  command(keys, 'gen [file]', 'make a signing key; encrypted with --passphrase or --key-passphrase-file')
+    .option('--passphrase', 'ask for a passphrase, twice')
+    .option('--key-passphrase-file <file>', 'its first line is the passphrase of the new key')
+    .action((file: string | undefined, flags: { passphrase?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file, flags))
+    )
   signed(command(keys, 'show', 'print the public line of the signing key')).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).show(context))
   )
@@ -193,6 +206,13 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
     .action((line: string[], _, self: Command) =>
       run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).add(context, line))
+    )
+
+  command(program, 'show <command-id>', 'a command that was sent from this home or that its node accepted')
+    .option('--ssh', 'export it for ssh-keygen -Y verify, and print how to run that')
+    .option('--out <dir>', 'where to, with --ssh (default: the current folder)')
+    .action((id: string, flags: { ssh?: boolean; out?: string }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/show.ts')).show(context, id, flags))
     )
 
   const state = command(program, 'state', 'all that this node was told, as one file')
