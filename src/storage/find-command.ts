@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import type { CommandId } from '../protocol/envelope.ts'
 import { LEDGER_MIGRATIONS } from './ledger-schema.ts'
-import { guardRead, openReadOnly } from './read-only.ts'
+import { openReadOnly } from './open-read-only.ts'
 import { openStateReader } from './state-reader.ts'
 
 /** Enough to say that a beginning names several. */
@@ -44,13 +44,11 @@ export function findCommands(files: { readonly ledger: string; readonly stateDb:
 }
 
 function inLedger(file: string, prefix: string): readonly FoundCommand[] {
-  using db = openReadOnly({ file, migrations: LEDGER_MIGRATIONS, missing: 'nothing was sent from this home', updatedBy: 'pinsub status' })
-  return guardRead(file, () => {
-    const rows = db.prepare('SELECT id, envelope FROM commands WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?')
-    return rows
-      .all(prefix, prefix.padEnd(64, 'f'), MAX_FOUND)
-      .map((row) => ({ id: row['id'] as string, envelope: row['envelope'] as Uint8Array, from: ['sender'] }))
-  })
+  const owner = { missing: 'nothing was sent from this home', updatedBy: 'pinsub status' }
+  using ledger = openReadOnly(file, LEDGER_MIGRATIONS, owner)
+  const text = 'SELECT id, envelope FROM commands WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?'
+  const rows = [...ledger.rows(text, prefix, prefix.padEnd(64, 'f'), MAX_FOUND)]
+  return rows.map((row) => ({ id: row['id'] as string, envelope: row['envelope'] as Uint8Array, from: ['sender'] }))
 }
 
 function inState(file: string, prefix: string): readonly FoundCommand[] {
