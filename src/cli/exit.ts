@@ -39,7 +39,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
 
 const HINTS: Readonly<Record<string, string>> = {
   'IdentityError encrypted':
-    'no terminal to ask on: name a file with it in PINSUB_KEY_PASSPHRASE_FILE, or ssh-add the key and give --key agent:COMMENT',
+    'it is asked for on a terminal; without one name a file with it in PINSUB_KEY_PASSPHRASE_FILE, or ssh-add the key and give --key agent:COMMENT',
   'SenderError no-bootstrap': 'give one with --bootstrap IP, or once and for all: pinsub init --bootstrap IP'
 }
 
