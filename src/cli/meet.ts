@@ -4,9 +4,9 @@ import { addKnownNodes } from '../identity/known-nodes-file.ts'
 import { hostPort, parseBootstrap } from '../network/addresses.ts'
 import { createSender } from '../sender/sender.ts'
 import type { NodeEvent, Reached } from '../sender/types.ts'
-import type { Signer } from '../protocol/signature.ts'
 import type { Context } from './context.ts'
 import { count, duration, shortNode } from './format.ts'
+import { publicKey } from './key.ts'
 
 /** Ways into the network that config.json keeps: enough that one is up, few enough to dial at once. */
 const MAX_BOOTSTRAPS = 5
@@ -16,16 +16,10 @@ interface Meeting {
   readonly nodes: readonly NodeEvent[]
 }
 
-/** Meets every bootstrap node of the settings with the key of `signer`; `line` is what a node that refuses it needs. Rejects when none answers. */
-export async function meet(
-  context: Context,
-  network: string,
-  { signer, line }: { readonly signer: Signer; readonly line: string }
-): Promise<Reached[]> {
+/** Meets every bootstrap node of the settings; `line` is what a node that refuses the key needs. Rejects when none answers. */
+export async function meet(context: Context, network: string, line: string): Promise<Reached[]> {
   const { config, output } = context
-  const results = await Promise.allSettled(
-    config.bootstrap.map((address) => meetOne(context, { network, key: signer, address: parseBootstrap(address) }))
-  )
+  const results = await Promise.allSettled(config.bootstrap.map((address) => meetOne(context, network, parseBootstrap(address))))
   const meetings = results.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []))
   const failures = results.flatMap((result) => (result.status === 'rejected' ? [result.reason as Error] : []))
   if (meetings.length === 0) throw failures[0] as Error
@@ -44,10 +38,9 @@ export async function meet(
   return meetings.map(({ reached }) => reached)
 }
 
-async function meetOne(
-  { signal, version }: Context,
-  { network, key, address }: { readonly network: string; readonly key: Signer; readonly address: string }
-): Promise<Meeting> {
+async function meetOne(context: Context, network: string, address: string): Promise<Meeting> {
+  const { signal, version } = context
+  const { signer: key } = await publicKey(context)
   await using sender = await createSender({ network, key, bootstrap: [address], userAgent: `pinsub/${version}` })
   const reached = await sender.connect({ signal })
   // Who is gone may be gone for good: it must not be waited for.

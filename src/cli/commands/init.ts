@@ -46,7 +46,7 @@ export async function init(context: Context): Promise<number> {
       'use another home: --home DIR'
     )
   }
-  const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, { signer, line })
+  const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, line)
   const values = (await readConfigFile(home.config)) ?? {}
   const missing = {
     ...(file['network'] === undefined ? { network } : {}),
