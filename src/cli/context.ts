@@ -46,9 +46,3 @@ export function requireNetwork({ config, home }: Context): string {
     'run pinsub init first, or give --network NAME'
   )
 }
-
-/** The file of the signing key; a usage error for one that is not in a file. */
-export function keyFile({ config, home }: Context): string {
-  if (config.key?.startsWith('agent:') !== true) return config.key ?? home.key
-  throw new CliError(EXIT.usage, 'agent', 'this version does not sign through ssh-agent', 'give a key file: --key ~/.ssh/id_ed25519')
-}

@@ -30,6 +30,7 @@ const BY_NAME: Readonly<Record<string, number>> = {
   ConfigError: EXIT.usage,
   InvalidTextError: EXIT.usage,
   IdentityError: EXIT.local,
+  AgentError: EXIT.local,
   StorageError: EXIT.local,
   LockError: EXIT.local,
   ContentError: EXIT.local,
@@ -37,6 +38,8 @@ const BY_NAME: Readonly<Record<string, number>> = {
 }
 
 const HINTS: Readonly<Record<string, string>> = {
+  'IdentityError encrypted':
+    'it is asked for on a terminal; without one name a file with it in PINSUB_KEY_PASSPHRASE_FILE, or ssh-add the key and give --key agent:COMMENT',
   'SenderError no-bootstrap': 'give one with --bootstrap IP, or once and for all: pinsub init --bootstrap IP'
 }
 

@@ -7,6 +7,7 @@ import { createSender } from '../sender/sender.ts'
 import type { NodeEvent, Reached } from '../sender/types.ts'
 import type { Context } from './context.ts'
 import { count, duration, shortNode } from './format.ts'
+import { publicKey } from './key.ts'
 
 /** Ways into the network that config.json keeps: enough that one is up, few enough to dial at once. */
 const MAX_BOOTSTRAPS = 5
@@ -65,8 +66,10 @@ It has a new key, or somebody sits between. It is not trusted, nor whom it tells
   pinsub nodes distrust ${contact.was} && pinsub nodes trust ${node}`
 }
 
-async function meetOne({ home, signal, version }: Context, network: string, address: string): Promise<Meeting> {
-  await using sender = await createSender({ network, key: home.key, bootstrap: [address], userAgent: `pinsub/${version}` })
+async function meetOne(context: Context, network: string, address: string): Promise<Meeting> {
+  const { signal, version } = context
+  const { signer: key } = await publicKey(context)
+  await using sender = await createSender({ network, key, bootstrap: [address], userAgent: `pinsub/${version}` })
   const reached = await sender.connect({ signal })
   // Who is gone may be gone for good: it must not be waited for.
   return { reached, nodes: sender.nodes().filter(({ state }) => state === 'online') }

@@ -8,7 +8,11 @@ import { CliError, EXIT } from './exit.ts'
  * Makes `path` (0600) of the pieces, which are taken as they are written; throws a local error where something has that name, `hint`
  * saying what to do then, and where it cannot be written. When anything throws, nothing is left.
  */
-export async function writeNewFile(path: string, pieces: AsyncIterable<string>, hint: string): Promise<void> {
+export async function writeNewFile(
+  path: string,
+  pieces: AsyncIterable<string | Uint8Array> | Iterable<string | Uint8Array>,
+  hint: string
+): Promise<void> {
   const temp = join(dirname(path), `.${basename(path)}.${randomBytes(6).toString('hex')}.new`)
   const taken = new CliError(EXIT.local, 'exists', `${path} exists already and is not overwritten`, hint)
   if (await exists(path)) throw taken

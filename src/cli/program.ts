@@ -37,8 +37,13 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub nodes
   pinsub nodes trust 12D3KooW…
   pinsub nodes distrust 12D3KooW…`,
+  gen: `
+  pinsub keys gen                          id_ed25519 in the home
+  pinsub keys gen ci-key                   for a build job: no passphrase, keep it as a secret
+  pinsub keys gen ~/.ssh/pinsub --passphrase`,
   keys: `
   pinsub keys show                         the line for authorized_keys
+  pinsub keys show --key agent:you@laptop
   pinsub keys add 'pinset="site" ssh-ed25519 AAAA… ci@build'
   pinsub keys remove ci@build              by comment, fingerprint or line
   pinsub keys revoke SHA256:Qm3vT
@@ -58,6 +63,9 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub state import net.ndjson           into a home whose node does not run
   gunzip -c net.ndjson.gz | pinsub state import -
   pinsub --home /srv/pinsub state import net.ndjson`,
+  show: `
+  pinsub show 3fb2a1c0                     what was said: by whom, when, in which pinset
+  pinsub show 3fb2a1c0 --ssh --out proof   for somebody who has ssh-keygen and not pinsub`,
   demo: `
   pinsub demo
   pinsub demo ~/pictures`,
@@ -83,13 +91,25 @@ function onNetwork(command: Command): Command {
 }
 
 function signed(command: Command): Command {
-  return command.option('--key <file>', 'OpenSSH Ed25519 private key to sign with (default: id_ed25519 in the home)')
+  return command
+    .option('--key <file>', 'what signs: OpenSSH Ed25519 key, agent:COMMENT or agent:SHA256:… (default: id_ed25519 in the home)')
+    .option('--key-passphrase-file <file>', 'its first line is the passphrase of the key (default: the terminal is asked)')
 }
 
 function awaited(command: Command): Command {
   return command
     .option('--wait <n|all>', 'how many nodes must acknowledge (default: --replicas, else all)')
     .option('--timeout <time>', 'give up after this long without progress (default: 60s)')
+}
+
+/** For commands that change this home, or with the flag, by a signed message, every node. */
+function everywhere(command: Command): Command {
+  return awaited(signed(onNetwork(command.option('--everywhere', 'say it to every node, signed by a key with admin there'))))
+}
+
+/** In this home's file, or by message. */
+function keyCommands({ everywhere: all }: { readonly everywhere?: boolean }) {
+  return all === true ? import('./commands/keys-everywhere.ts') : import('./commands/keys-edit.ts')
 }
 
 function pinning(command: Command): Command {
@@ -127,7 +147,7 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     return examples === undefined ? made : made.addHelpText('after', `\nExamples:${examples}`)
   }
 
-  onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next')).action((_, self: Command) =>
+  signed(onNetwork(command(program, 'init', 'make what is missing in the home and say what to do next'))).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/init.ts')).init(context))
   )
 
@@ -188,17 +208,31 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   const nodes = signed(onNetwork(command(program, 'nodes', 'who is there'))).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).nodes(context))
   )
-  command(nodes, 'trust <peer...>', 'count these nodes as replicas (known_nodes)').action((peers: string[], _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).trust(context, peers))
-  )
-  command(nodes, 'distrust <peer...>', 'count them no more').action((peers: string[], _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/nodes.ts')).distrust(context, peers))
-  )
+  for (const [op, text] of [
+    ['trust', 'count these nodes as replicas (known_nodes)'],
+    ['distrust', 'count them no more']
+  ] as const) {
+    everywhere(command(nodes, `${op} <peer...>`, text)).action((peers: string[], flags: { everywhere?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => {
+        const commands = await import('./commands/nodes.ts')
+        return flags.everywhere === true ? commands.trustEverywhere(context, op, peers) : commands[op](context, peers)
+      })
+    )
+  }
+
+  awaited(signed(onNetwork(command(program, 'adopt', 'pin in your own name what is held and nobody who counts wants'))))
+    .option('--pinset <name>', 'only this pinset')
+    .action((flags: { pinset?: string }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/adopt.ts')).adopt(context, flags))
+    )
 
   const keys = command(program, 'keys', 'the signing key, and who may command this node')
-  command(keys, 'gen [file]', 'make a signing key').action((file: string | undefined, _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file))
-  )
+  command(keys, 'gen [file]', 'make a signing key; encrypted with --passphrase or --key-passphrase-file')
+    .option('--passphrase', 'ask for a passphrase, twice')
+    .option('--key-passphrase-file <file>', 'its first line is the passphrase of the new key')
+    .action((file: string | undefined, flags: { passphrase?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file, flags))
+    )
   signed(command(keys, 'show', 'print the public line of the signing key')).action((_, self: Command) =>
     run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).show(context))
   )
@@ -207,15 +241,23 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).list(context)))
   const inFile = (command: Command): Command =>
     command.option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
-  inFile(command(keys, 'add <line...>', 'let a key command this node')).action((lines: string[], _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).add(context, lines))
+  const edit = (verb: 'add' | 'remove' | 'revoke', usage: string, text: string): Command => everywhere(inFile(command(keys, usage, text)))
+  edit('add', 'add <line...>', 'let a key command this node, or with --everywhere all').action(
+    (lines: string[], flags: { everywhere?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await keyCommands(flags)).add(context, lines))
   )
-  inFile(command(keys, 'remove <key...>', 'close a key: take its line away')).action((names: string[], _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).remove(context, names))
+  edit('remove', 'remove <key...>', 'close a key: take its line away').action(
+    (names: string[], flags: { everywhere?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await keyCommands(flags)).remove(context, names))
   )
-  inFile(command(keys, 'revoke <key...>', 'void a key: put @revoked before its line')).action((names: string[], _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-edit.ts')).revoke(context, names))
-  )
+  edit('revoke', 'revoke <key...>', 'void a key: put @revoked before its line')
+    .option('--drop', 'with --everywhere: let go of what only it had pinned')
+    .action((names: string[], flags: { everywhere?: boolean; drop?: boolean }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await keyCommands(flags)).revoke(context, names, flags))
+    )
+  awaited(
+    signed(onNetwork(command(keys, 'rotate', 'replace the signing key on every node: a new one is let in, the old one closed')))
+  ).action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/rotate.ts')).rotate(context)))
 
   inFile(command(keys, 'check [file]', 'what a changed file would do to this node; exit 1 if a line of it is broken')).action(
     (file: string | undefined, _, self: Command) =>
@@ -236,6 +278,13 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
     .option('--verify <file>', 'check an exported log instead, without a network (- reads stdin)')
     .action((flags: object, self: Command) =>
       run(self.optsWithGlobals(), async (context) => (await import('./commands/log.ts')).log(context, flags))
+    )
+
+  command(program, 'show <command-id>', 'a command that was sent from this home or that its node accepted')
+    .option('--ssh', 'export it for ssh-keygen -Y verify, and print how to run that')
+    .option('--out <dir>', 'where to, with --ssh (default: the current folder)')
+    .action((id: string, flags: { ssh?: boolean; out?: string }, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/show.ts')).show(context, id, flags))
     )
 
   const state = command(program, 'state', 'all that this node was told, as one file')

@@ -6,15 +6,16 @@ import { readKnownNodes } from '../identity/known-nodes-file.ts'
 import { parseBootstrap } from '../network/addresses.ts'
 import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature.ts'
 import { createSender, type Sender } from '../sender/sender.ts'
-import { keyFile, requireNetwork, type Context } from './context.ts'
+import { requireNetwork, type Context } from './context.ts'
+import { publicKey, signingKey } from './key.ts'
 
 /**
- * Opens a sender that only asks: where the home has no key, as on a server, it signs nothing and needs none.
- * The caller stops it.
+ * Opens a sender that only asks: it signs nothing, so that a key with a passphrase stays locked, and where the home has no key, as on
+ * a server, it needs none. The caller stops it.
  */
 export async function openReader(context: Context): Promise<Sender> {
   const { config, home } = context
-  if (config.key !== undefined || existsSync(home.key)) return openSender(context)
+  if (config.key !== undefined || existsSync(home.key)) return openSender(context, (await publicKey(context)).signer)
   return openSender(context, createSeedSigner(randomBytes(SEED_BYTES)))
 }
 
@@ -22,7 +23,7 @@ export async function openReader(context: Context): Promise<Sender> {
 export async function openSender(context: Context, signer?: Signer): Promise<Sender> {
   const { config, home, version } = context
   const network = requireNetwork(context)
-  const key = signer ?? keyFile(context)
+  const key = signer ?? (await signingKey(context)).signer
   const known = await readKnownNodes(home.knownNodes)
   for (const { line, message } of known.problems) context.output.note(`${home.knownNodes}:${line}: ${message}`)
   if (known.exists && known.nodes.size === 0)

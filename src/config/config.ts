@@ -27,6 +27,8 @@ export interface Config {
   readonly capacity: number | undefined
   /** `FILE` or `agent:ID`; undefined for the key of the home. */
   readonly key: string | undefined
+  /** File whose first line is the passphrase of the key. */
+  readonly keyPassphraseFile: string | undefined
   /** How many nodes must acknowledge. */
   readonly wait: number | 'all' | undefined
   /** Milliseconds. */
@@ -71,6 +73,7 @@ export function resolveConfig(sources: ConfigSources): Config {
     tags: values.tag ?? {},
     capacity: values.capacity,
     key: values.key,
+    keyPassphraseFile: values['key-passphrase-file'],
     wait: values.wait,
     timeout: values.timeout ?? DEFAULTS.timeout,
     replicas: values.replicas,

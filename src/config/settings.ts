@@ -1,4 +1,6 @@
 /** What each setting may be. One schema each, whether it comes from a flag, a variable or config.json. */
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import * as z from 'zod'
 import { InvalidTextError } from '../protocol/errors.ts'
 import { parseKeyLine } from '../protocol/authorized-keys.ts'
@@ -43,6 +45,8 @@ function list<T extends z.ZodType>(item: T) {
 
 const name = text((value) => (isLabel(value) ? value : fail(`"${value}" is not a name: letters, digits, ".", "_" and "-", at most 64`)))
 const plain = text((value) => (value === '' ? fail('empty') : value))
+/** No shell has expanded what stands in a variable, in config.json or behind `--key=`. */
+const path = text((value) => (value === '' ? fail('empty') : value.startsWith('~/') ? join(homedir(), value.slice(2)) : value))
 const multiaddrs = list(text((value) => (checkMultiaddr(value), value)))
 const count = z.int('a whole number was expected').min(1, 'at least 1')
 const flag = z.boolean('true or false was expected')
@@ -61,7 +65,8 @@ export const SETTINGS = {
   'start-daemon': { form: 'text', schema: plain },
   tag: { form: 'list', schema: list(z.string('text was expected')).transform(readTags) },
   capacity: { form: 'text', schema: z.union([z.int().min(0), text(parseSize)], 'a size such as "38GB" was expected') },
-  key: { form: 'text', schema: plain },
+  key: { form: 'text', schema: path },
+  'key-passphrase-file': { form: 'text', schema: path },
   wait: { form: 'number', schema: z.union([count, z.literal('all')], 'a number from 1 on, or "all", was expected') },
   timeout: { form: 'text', schema: text(timeout, 'a duration such as "60s"') },
   replicas: { form: 'number', schema: count.max(MAX_REPLICAS, `at most ${MAX_REPLICAS}`) },

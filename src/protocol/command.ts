@@ -133,6 +133,11 @@ export function decodeCommand(envelope: Envelope, network?: string): Command {
   return { id: commandId(envelope.payload), author: envelope.author, network: named, pinset, time, operations }
 }
 
+/** The network that the payload of a command envelope names; throws `encoding` and `shape` faults. */
+export function networkOf({ payload }: Pick<Envelope, 'payload'>): string {
+  return wire.label(wire.fields(wire.decode(payload), 'payload')['network'], 'network')
+}
+
 /** The CIDs that an operation is about: two for an update, none for some unknown kinds. */
 export function cidsOf(operation: Operation): readonly CID[] {
   if (isAdminOperation(operation)) return []

@@ -54,7 +54,6 @@ export function openEnvelope(bytes: Uint8Array, maxBytes: number = MAX_ENVELOPE_
   if (kind !== 'command' && kind !== 'ack' && kind !== 'presence') wire.malformed('kind')
   if (Object.keys(map).length !== (map['kind'] === undefined ? 3 : 4) || map['kind'] === 'command') wire.malformed('envelope')
   const payload = wire.bytes(map['payload'], 'payload', { max: maxBytes })
-  const signature = wire.bytes(map['signature'], 'signature', { length: SIGNATURE_BYTES })
   const signer = map['signer']
   if (!(signer instanceof Uint8Array) || signer.byteLength !== KEY_BLOB_BYTES)
     throw new InvalidMessageError('signer', 'not an ssh-ed25519 key')
@@ -63,6 +62,8 @@ export function openEnvelope(bytes: Uint8Array, maxBytes: number = MAX_ENVELOPE_
   } catch {
     throw new InvalidMessageError('signer', 'not an ssh-ed25519 key')
   }
+  // Behind the signer: those of other kinds of key are longer.
+  const signature = wire.bytes(map['signature'], 'signature', { length: SIGNATURE_BYTES })
   return { kind, payload, signer, author: authorOf(signer), signature, bytes }
 }
 

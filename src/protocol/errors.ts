@@ -12,8 +12,8 @@ export class InvalidMessageError extends Error {
   }
 }
 
-/** Which kind of text could not be read. */
-export type TextCode = 'cid' | 'key' | 'options' | 'label'
+/** Which kind of text could not be read; `encrypted` is a key that needs a passphrase, `passphrase` one that was wrong. */
+export type TextCode = 'cid' | 'key' | 'encrypted' | 'passphrase' | 'options' | 'label'
 
 /** Text from a person or a file that does not mean what it should; the message quotes it. */
 export class InvalidTextError extends Error {

@@ -104,7 +104,11 @@ function checkCommand(map: wire.Fields): CheckedLine {
   if (ops.length !== command.operations.length) wrong.push('ops')
   command.operations.slice(0, ops.length).forEach((operation, i) => {
     const op = ops[i] as wire.Fields
-    wrong.push(...differing(op, { ...toldOperation(operation) }, ['op', 'cid', 'from', 'name']).map((field) => `ops[${i}].${field}`))
+    wrong.push(
+      ...differing(op, { ...toldOperation(operation) }, ['op', 'cid', 'from', 'name', 'subject', 'line']).map(
+        (field) => `ops[${i}].${field}`
+      )
+    )
     if (op['status'] !== undefined && !STATUSES.includes(op['status'] as never)) wire.malformed(`ops[${i}].status`)
     if (op['code'] !== undefined && !CODES.has(op['code'])) wire.malformed(`ops[${i}].code`)
     if (op['at'] !== undefined) requireTime(op['at'], `ops[${i}].at`)

@@ -1,7 +1,7 @@
 /** Composition root of a sender: a host that listens nowhere, the bus, the ledger, and the sends that share them. */
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
-import { loadSigner } from '../identity/key-file.ts'
+import { openKey } from '../identity/open-key.ts'
 import { peerIn } from '../network/addresses.ts'
 import { createBus } from '../network/bus.ts'
 import { systemClock } from '../network/clock.ts'
@@ -49,7 +49,10 @@ import { createWords } from './words.ts'
 /** What a sender is made of. */
 export interface SenderOptions {
   readonly network: string
-  /** Signs the commands: an unencrypted OpenSSH Ed25519 key file (0600), or whoever can sign. */
+  /**
+   * Signs the commands: an OpenSSH Ed25519 key file (0600) without a passphrase, `agent:COMMENT` or `agent:SHA256:…` for a key of
+   * ssh-agent, or whoever can sign; `openKey` makes a signer of a file with a passphrase.
+   */
   readonly key: string | Signer
   /** Multiaddrs of nodes to begin with. */
   readonly bootstrap: readonly string[]
@@ -113,7 +116,7 @@ const CONNECT_MS = 5_000
 export async function createSender(options: SenderOptions, ports: { readonly clock?: Clock } = {}): Promise<Sender> {
   const clock = ports.clock ?? systemClock
   const { network, key } = options
-  const signer = typeof key === 'string' ? (await loadSigner(key)).signer : key
+  const signer = typeof key === 'string' ? (await openKey(key)).signer : key
   const ledger: Ledger = openLedger(options.ledger ?? ':memory:')
   const host = await createHost({
     privateKey: await generateKeyPair('Ed25519'),

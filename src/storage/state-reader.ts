@@ -74,6 +74,19 @@ export function openStateReader(file: string) {
 
     isHeld: (cid: string, pinset: string): boolean =>
       guard(() => db.prepare('SELECT 1 FROM holds WHERE cid = ? AND pinset = ?').get(cid, pinset) !== undefined),
+    /** Commands whose ids begin like that, by id, at most `limit`; also those that hold no register any more. */
+    find: (prefix: string, limit: number): readonly Pick<StoredCommand, 'id' | 'acceptedAt' | 'envelope'>[] =>
+      guard(() => {
+        const text = 'SELECT id, accepted_at, envelope FROM commands WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?'
+        return db
+          .prepare(text)
+          .all(prefix, prefix.padEnd(64, 'f'), limit)
+          .map((row) => ({
+            id: row['id'] as string,
+            acceptedAt: row['accepted_at'] as number,
+            envelope: row['envelope'] as Uint8Array
+          }))
+      }),
 
     [Symbol.dispose]: () => db.close()
   }

@@ -1,3 +1,5 @@
+import { homedir } from 'node:os'
+import { join } from 'node:path'
 import { describe, expect, test } from 'vitest'
 import { resolveConfig } from '../../src/config/config.ts'
 import { ConfigError } from '../../src/config/errors.ts'
@@ -22,6 +24,7 @@ test('defaults', () => {
     tags: {},
     capacity: undefined,
     key: undefined,
+    keyPassphraseFile: undefined,
     wait: undefined,
     timeout: 60_000,
     replicas: undefined,
@@ -167,4 +170,13 @@ describe('a bad value is named together with where it was given', () => {
     expect(() => resolve(sources)).toThrow(ConfigError)
     expect(() => resolve(sources)).toThrow(message)
   })
+})
+
+test.each(['key', 'key-passphrase-file'] as const)('%s: ~/ is the home of the user, from wherever it comes', (name) => {
+  const read = (sources: Parameters<typeof resolve>[0]) => resolve(sources)[name === 'key' ? 'key' : 'keyPassphraseFile']
+  const expanded = join(homedir(), '.ssh', 'x')
+  expect(read({ flags: { [name]: '~/.ssh/x' } })).toBe(expanded)
+  expect(read({ env: { [`PINSUB_${name.toUpperCase().replaceAll('-', '_')}`]: '~/.ssh/x' } })).toBe(expanded)
+  expect(read({ file: { [name]: '~/.ssh/x' } })).toBe(expanded)
+  for (const other of ['x/~/y', '~bob/x', 'agent:~/x']) expect(read({ flags: { [name]: other } })).toBe(other)
 })

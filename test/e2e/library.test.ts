@@ -1,9 +1,18 @@
 /** The public API against real agents. */
-import { writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createSender, type AddEvent, type Outcome, type SendEvent, type Sender, type SenderOptions, SenderError } from '../../src/index.ts'
+import {
+  createSender,
+  openKey,
+  type AddEvent,
+  type Outcome,
+  type SendEvent,
+  type Sender,
+  type SenderOptions,
+  SenderError
+} from '../../src/index.ts'
 import { decodeAck } from '../../src/protocol/ack.ts'
 import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
 import { leaf } from '../support/dags.ts'
@@ -48,6 +57,20 @@ function receipts(ledger: string): unknown[] {
   const rows = db.prepare('SELECT envelope FROM receipts').all()
   return rows.map(({ envelope }) => decodeAck(verifyEnvelope(openEnvelope(envelope as Uint8Array)), net.name).states[0]?.status)
 }
+
+test('a key with a passphrase is opened by openKey, which names what is wrong with others', async () => {
+  const dir = net.sandbox.path('keys')
+  await mkdir(dir)
+  const secret = net.sandbox.path('keys', 'passphrase')
+  await writeFile(secret, 'secret', { mode: 0o600 })
+  await net.sandbox.run(['keys', 'gen', join(dir, 'locked'), '--key-passphrase-file', secret])
+  await expect(createSender({ ...options(), key: join(dir, 'locked') })).rejects.toMatchObject({ code: 'encrypted' })
+  const { signer } = await openKey(join(dir, 'locked'), { ask: async () => 'secret' })
+  await using sender = await createSender({ ...options(), key: signer })
+  expect(sender.author).toBe(signer.author)
+  expect(await sender.connect()).toMatchObject({ authorised: false })
+  await expect(openKey('agent:nobody', { socket: join(dir, 'no-agent') })).rejects.toMatchObject({ name: 'AgentError', code: 'no-agent' })
+})
 
 test('add, status, pins, nodes, unpin, stop', async () => {
   await using sender = await createSender(options())

@@ -6,6 +6,7 @@ import { describe, expect, test } from 'vitest'
 import { generateKeyFile, loadSigner } from '../../src/identity/key-file.ts'
 import { toSshsig, verifySignature } from '../../src/protocol/signature.ts'
 import { parseKeyLine } from '../../src/protocol/authorized-keys.ts'
+import { hasOpenssh, sayWithoutOpenssh } from '../support/openssh.ts'
 import { temporaryFolder } from './folder.ts'
 
 const run = promisify(execFile)
@@ -111,17 +112,93 @@ describe('a key that cannot be used is named with the way out', () => {
   })
 })
 
-const hasSshKeygen = (() => {
-  try {
-    execFileSync('ssh-keygen', ['-l', '-f', '/nonexistent'], { stdio: 'ignore' })
-    return true
-  } catch (err) {
-    return (err as NodeJS.ErrnoException).code !== 'ENOENT'
+describe('an encrypted key', () => {
+  const generate = async (): Promise<string> => {
+    const path = join(await temporaryFolder(), 'id')
+    await generateKeyFile(path, 'ann@laptop', 'pässword')
+    return path
   }
-})()
-if (!hasSshKeygen) console.warn('SKIPPED: ssh-keygen is not on PATH, so key files were not tried against OpenSSH')
 
-describe.skipIf(!hasSshKeygen)('together with ssh-keygen', () => {
+  test('is opened with its passphrase, asked until it is right', async () => {
+    const path = await generate()
+    const asked: [string, number][] = []
+    const { signer, comment } = await loadSigner(path, async (file, attempt) => {
+      asked.push([file, attempt])
+      return ['', 'password', 'pässword'][attempt]
+    })
+    expect(asked).toEqual([0, 1, 2].map((attempt) => [path, attempt]))
+    expect(comment).toBe('ann@laptop')
+    expect(parseKeyLine(await readFile(`${path}.pub`, 'utf8')).author).toBe(signer.author)
+  })
+
+  test('with nobody to ask, or who gives up', async () => {
+    const path = await generate()
+    await expect(loadSigner(path)).rejects.toMatchObject({ code: 'encrypted', file: path, message: expect.stringContaining(path) })
+    await expect(loadSigner(path, async () => undefined)).rejects.toMatchObject({ code: 'encrypted' })
+    const wrong = loadSigner(path, async (_, attempt) => (attempt < 2 ? 'wrong' : undefined))
+    await expect(wrong).rejects.toMatchObject({ code: 'passphrase', message: `wrong passphrase for ${path}` })
+  })
+
+  test('is private to its owner as any other', async () => {
+    const path = await generate()
+    await chmod(path, 0o644)
+    await expect(loadSigner(path, async () => 'pässword')).rejects.toMatchObject({ code: 'permissions' })
+  })
+})
+
+sayWithoutOpenssh('key files against OpenSSH are')
+
+/** Ciphers that this ssh-keygen encrypts key files with. */
+const ciphers = hasOpenssh ? execFileSync('ssh', ['-Q', 'cipher'], { encoding: 'utf8' }).trim().split('\n') : []
+const unread = ciphers.filter((cipher) => /^chacha|^3des/.test(cipher))
+
+describe.runIf(hasOpenssh)('together with ssh-keygen', () => {
+  test.each(ciphers.filter((cipher) => !unread.includes(cipher)))(
+    'we read its key encrypted with %s, and no wrong passphrase opens it',
+    async (cipher) => {
+      const path = join(await temporaryFolder(), 'id')
+      await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'it is ö', '-Z', cipher, '-C', 'mine', '-f', path])
+      const { signer, comment } = await loadSigner(path, async () => 'it is ö')
+      expect(parseKeyLine(await readFile(`${path}.pub`, 'utf8'))).toMatchObject({ author: signer.author, comment })
+      const wrong = loadSigner(path, async (_, attempt) => (attempt === 0 ? 'it is o' : undefined))
+      await expect(wrong).rejects.toMatchObject({ code: 'passphrase' })
+    }
+  )
+
+  test.each(unread)('a key encrypted with %s is refused by name, with the way out', async (cipher) => {
+    const path = join(await temporaryFolder(), 'id')
+    await run('ssh-keygen', ['-q', '-t', 'ed25519', '-N', 'secret', '-Z', cipher, '-f', path])
+    const load = () => loadSigner(path, async () => 'secret')
+    await expect(load()).rejects.toMatchObject({ code: 'key', message: expect.stringContaining(`"${cipher}"`) })
+    await expect(load()).rejects.toThrow('ssh-keygen -p -Z aes256-ctr')
+    await run('ssh-keygen', ['-p', '-P', 'secret', '-N', 'secret', '-Z', 'aes256-ctr', '-f', path])
+    await expect(load()).resolves.toBeDefined()
+  })
+
+  test('a key that would take a minute to open is refused at once', async () => {
+    const path = join(await temporaryFolder(), 'id')
+    await generateKeyFile(path, '', 'secret')
+    const lines = (await readFile(path, 'utf8')).split('\n')
+    const bytes = Buffer.from(lines.slice(1, -2).join(''), 'base64')
+    const rounds = bytes.indexOf('bcrypt') + 'bcrypt'.length + 4 + 4 + 16
+    expect(bytes.readUInt32BE(rounds)).toBe(24)
+    bytes.writeUInt32BE(0x7fff_ffff, rounds)
+    await writeFile(path, [lines[0], bytes.toString('base64'), ...lines.slice(-2)].join('\n'))
+    const load = loadSigner(path, async () => 'secret')
+    await expect(load).rejects.toMatchObject({ code: 'key', message: expect.stringContaining('2147483647 rounds of bcrypt') })
+  })
+
+  test('it opens, changes and unlocks our encrypted key', async () => {
+    const path = join(await temporaryFolder(), 'id')
+    const { line, author } = await generateKeyFile(path, 'ann@laptop', 'old one')
+    expect((await run('ssh-keygen', ['-y', '-P', 'old one', '-f', path])).stdout.trim()).toBe(line)
+    await expect(run('ssh-keygen', ['-y', '-P', 'wrong', '-f', path])).rejects.toThrow('incorrect passphrase')
+    await run('ssh-keygen', ['-p', '-P', 'old one', '-N', 'new one', '-a', '2', '-f', path])
+    expect((await loadSigner(path, async () => 'new one')).signer.author).toBe(author)
+    await run('ssh-keygen', ['-p', '-P', 'new one', '-N', '', '-f', path])
+    expect((await loadSigner(path)).signer.author).toBe(author)
+  })
+
   test('it reads our key, and verifies what the key signed', async () => {
     const dir = await temporaryFolder()
     const path = join(dir, 'id')
@@ -146,10 +223,9 @@ describe.skipIf(!hasSshKeygen)('together with ssh-keygen', () => {
   })
 
   test.each([
-    ['an encrypted key', ['-t', 'ed25519', '-N', 'secret'], 'passphrase'],
     ['an RSA key', ['-t', 'rsa', '-b', '2048', '-N', ''], 'ssh-rsa'],
     ['an RSA key in PEM', ['-t', 'rsa', '-b', '2048', '-m', 'PEM', '-N', ''], 'RSA PRIVATE KEY'],
-    ['an encrypted RSA key', ['-t', 'rsa', '-b', '2048', '-N', 'secret'], 'passphrase'],
+    ['an encrypted RSA key', ['-t', 'rsa', '-b', '2048', '-N', 'secret'], 'ssh-rsa'],
     ['an ECDSA key', ['-t', 'ecdsa', '-N', ''], 'ecdsa-sha2-nistp256']
   ])('%s is refused by name', async (_, args, message) => {
     const path = join(await temporaryFolder(), 'id')

@@ -3,12 +3,14 @@ import { execFileSync, spawnSync } from 'node:child_process'
 import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { decode } from '@ipld/dag-cbor'
 import { base58btc } from 'multiformats/bases/base58'
 import { fromString } from 'uint8arrays/from-string'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { VECTORS } from '../../scripts/vectors.ts'
+import { loadBcrypt } from '../../src/identity/bcrypt.ts'
 import { openEnvelope } from '../../src/protocol/envelope.ts'
-import { formatPrivateKey, parsePrivateKey } from '../../src/protocol/openssh-private-key.ts'
+import { formatPrivateKey, parsePrivateKey, readKeyFile } from '../../src/protocol/openssh-private-key.ts'
 import { createSeedSigner, toSshsig } from '../../src/protocol/signature.ts'
 import { formatPublicKey } from '../../src/protocol/ssh-key.ts'
 
@@ -23,6 +25,12 @@ interface KeyVector {
 
 /** Where the two equal check numbers begin in an unencrypted Ed25519 key: behind the magic, four strings, a count and the public key. */
 const CHECK_OFFSET = 15 + 8 + 8 + 4 + 4 + 55 + 4
+
+const derive = await loadBcrypt()
+const unlock = { passphrase: 'secret', derive }
+
+/** Where the salt begins in an encrypted key: behind the magic, the names of cipher and kdf, and two lengths. */
+const SALT_OFFSET = 15 + 4 + 10 + 4 + 6 + 4 + 4
 
 const read = (file: string): unknown => JSON.parse(readFileSync(new URL(file, VECTORS), 'utf8')) as unknown
 const keys = read('keys.json') as KeyVector[]
@@ -108,9 +116,35 @@ describe.runIf(found)('ssh-keygen', () => {
     expect(formatPrivateKey(parsePrivateKey(text).seed, 'c', check)).toBe(text)
   })
 
+  test('writes the very bytes that we write for an encrypted one', () => {
+    keygen(['-q', '-t', 'ed25519', '-N', 'secret', '-a', '24', '-C', 'c', '-f', 'locked-same'])
+    const text = readFileSync(file('locked-same'), 'utf8')
+    const raw = Buffer.from(text.split('\n').slice(1, -2).join(''), 'base64')
+    const salt = raw.subarray(SALT_OFFSET, SALT_OFFSET + 16)
+    const { seed } = parsePrivateKey(text, unlock)
+    const locked = { unlock, salt }
+    const ours = Buffer.from(formatPrivateKey(seed, 'c', 0, locked).split('\n').slice(1, -2).join(''), 'base64')
+    expect(ours.byteLength).toBe(raw.byteLength)
+    // In counter mode the check numbers change the first eight bytes of what is encrypted and no other.
+    const sealed = raw.byteLength - ours.readUInt32BE(SALT_OFFSET + 16 + 4 + 4 + 4 + 51)
+    expect(ours.subarray(0, sealed)).toEqual(raw.subarray(0, sealed))
+    expect(ours.subarray(sealed + 8)).toEqual(raw.subarray(sealed + 8))
+  })
+
+  test('reads the certificate that a vector has as a signer', () => {
+    const vector = (read('broken.json') as { name: string; envelope: string }[]).find(({ name }) => name === 'signer-certificate')
+    const { signer } = decode<{ signer: Uint8Array }>(fromString(vector?.envelope ?? '', 'hex'))
+    writeFileSync(file('cert.pub'), `ssh-ed25519-cert-v01@openssh.com ${Buffer.from(signer).toString('base64')}\n`)
+    expect(keygen(['-L', '-f', 'cert.pub'])).toMatch(/user certificate[\s\S]*Valid: forever/)
+    expect(keygen(['-l', '-f', 'cert.pub'])).toContain(keys[0]?.fingerprint)
+  })
+
   test('an encrypted key and an RSA key are named as such', () => {
     keygen(['-q', '-t', 'ed25519', '-N', 'secret', '-f', 'locked'])
-    expect(() => parsePrivateKey(readFileSync(file('locked'), 'utf8'))).toThrow(/passphrase/)
+    const locked = readKeyFile(readFileSync(file('locked'), 'utf8'))
+    expect(formatPublicKey(locked.blob)).toBe(readFileSync(file('locked.pub'), 'utf8').split(' ').slice(0, 2).join(' '))
+    expect(() => locked.open()).toThrow(/passphrase/)
+    expect(() => locked.open({ passphrase: 'Secret', derive })).toThrow('wrong passphrase')
     keygen(['-q', '-t', 'rsa', '-b', '2048', '-N', '', '-f', 'rsa'])
     expect(() => parsePrivateKey(readFileSync(file('rsa'), 'utf8'))).toThrow(/ssh-rsa/)
     keygen(['-q', '-t', 'ed25519', '-N', '', '-f', 'two'])

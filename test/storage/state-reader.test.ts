@@ -47,6 +47,20 @@ test('shows authors, and the commands that hold a register in the order in which
   expect([...reader.commands()]).toEqual([3, 2].map((n) => ({ id: id(n), author, acceptedAt: n, envelope: Uint8Array.of(n) })))
 })
 
+test('finds commands by the beginning of their ids, also those that hold no register any more', () => {
+  const store: Store = openNodeStore(file())
+  const named = ['ab'.repeat(32), `ab${'0'.repeat(62)}`, 'ac'.repeat(32)]
+  const seqs = named.map((each) => store.addCommand(aCommand({ id: each })))
+  store.pass(seqs[0] as number, 9)
+  store.close()
+  using reader = openStateReader(file())
+  const found = (prefix: string, limit = 10): string[] => reader.find(prefix, limit).map((command) => command.id)
+  expect(found('ab')).toEqual([named[1], named[0]])
+  expect(found('ab', 1)).toEqual([named[1]])
+  expect(found(named[2] as string)).toEqual([named[2]])
+  expect(found('ad')).toEqual([])
+})
+
 test('beside a writer it shows one moment, and does not hold the writer up', () => {
   const store: Store = openNodeStore(file())
   for (let n = 0; n < 100; n++) add(store, n)

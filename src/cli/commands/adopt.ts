@@ -42,6 +42,11 @@ export async function overPinsets(
 ): Promise<Outcome> {
   const outcomes: Outcome[] = []
   for (const [pinset, cids] of found) outcomes.push(await act(pinset, [...cids]))
+  return worst(outcomes)
+}
+
+/** The worst of some outcomes. */
+export function worst(outcomes: readonly Outcome[]): Outcome {
   return outcomes.find((one) => one === 'refused') ?? outcomes.find((one) => one === 'short') ?? 'reached'
 }
 

@@ -2,15 +2,18 @@
 import { randomBytes } from 'node:crypto'
 import { access, mkdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
+import { resolve } from 'node:path'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { randomNetworkName } from '../../config/network-name.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
-import { generateKeyFile, loadSigner } from '../../identity/key-file.ts'
+import { generateKeyFile } from '../../identity/key-file.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { shellWord } from '../format.ts'
+import { keyPlace, publicKey } from '../key.ts'
 import { meet } from '../meet.ts'
+import { newPassphrase } from '../passphrase.ts'
 
 /** How the package is run where it is not installed. */
 export const RUN = 'npx -y -p node@24 -p pinsub pinsub'
@@ -21,12 +24,13 @@ export async function init(context: Context): Promise<number> {
   const created: string[] = []
   await mkdir(home.dir, { recursive: true, mode: 0o700 })
 
-  if (!(await exists(home.key))) {
-    await generateKeyFile(home.key, `${userInfo().username}@${hostname()}`)
+  if (config.key === undefined && !(await exists(home.key))) {
+    await generateKeyFile(home.key, `${userInfo().username}@${hostname()}`, await newPassphrase(context, false))
     created.push(home.key)
   }
-  const { signer, comment } = await loadSigner(home.key)
-  const line = formatPublicKey(signer.blob, comment)
+  const key = await publicKey(context)
+  const { signer } = key
+  const line = formatPublicKey(signer.blob, key.comment)
   if (!(await exists(home.authorizedKeys))) {
     await addAuthorizedLine(home.authorizedKeys, line)
     created.push(home.authorizedKeys)
@@ -44,19 +48,30 @@ export async function init(context: Context): Promise<number> {
   }
   const reached = config.bootstrap.length === 0 ? [] : await meet(context, network, line)
   const values = (await readConfigFile(home.config)) ?? {}
+  const missing = {
+    ...(file['network'] === undefined ? { network } : {}),
+    // A home without a key of its own remembers the one that it was made for.
+    ...(config.key !== undefined && file['key'] === undefined && !(await exists(home.key)) ? { key: absolute(config.key) } : {})
+  }
   // Not before the nodes were met: who gave the wrong name, or none, could not give the right one any more.
-  if (file['network'] === undefined) {
-    await writeConfigFile(home.config, { network, ...values })
+  if (Object.keys(missing).length > 0) {
+    await writeConfigFile(home.config, { ...missing, ...values })
     created.push(home.config)
   }
 
   output.event({ event: 'init', home: home.dir, network, line, fingerprint: signer.author, created, reached })
-  output.result(`${created.length > 0 ? 'Made' : 'Kept'} ${home.dir}: network ${network}, signing key ${signer.author} (0600).`)
+  output.result(
+    `${created.length > 0 ? 'Made' : 'Kept'} ${home.dir}: network ${network}, signing key ${signer.author} ${'file' in key.place && key.place.file === home.key ? '(0600)' : `in ${keyPlace(key)}`}.`
+  )
   if (reached.length === 0 && values['bootstrap'] === undefined) {
     output.result('On each machine that shall store (a Kubo at 127.0.0.1:5001 is used, else storage is built in), run:\n')
     output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(line)}\n`)
   }
   return EXIT.ok
+}
+
+function absolute(key: string): string {
+  return key.startsWith('agent:') ? key : resolve(key)
 }
 
 async function exists(path: string): Promise<boolean> {

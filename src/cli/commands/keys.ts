@@ -3,20 +3,28 @@ import { mkdir, readFile } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { hostname, userInfo } from 'node:os'
 import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
-import { generateKeyFile, loadSigner } from '../../identity/key-file.ts'
+import { generateKeyFile } from '../../identity/key-file.ts'
 import type { Grant } from '../../protocol/grants.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
-import { keyFile, type Context } from '../context.ts'
+import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { table } from '../format.ts'
+import { publicKey } from '../key.ts'
+import { newPassphrase } from '../passphrase.ts'
 
-/** Makes a key file, never over another. */
-export async function gen({ home, output }: Context, file: string | undefined): Promise<number> {
+/** Makes a key file, never over another; encrypted where a passphrase is given, which is asked for with `--passphrase`. */
+export async function gen(
+  context: Context,
+  file: string | undefined,
+  { passphrase: ask = false }: { readonly passphrase?: boolean }
+): Promise<number> {
+  const { home, output } = context
   const path = file === undefined ? home.key : resolve(file)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const { line, author } = await generateKeyFile(path, `${userInfo().username}@${hostname()}`)
+  const passphrase = await newPassphrase(context, ask)
+  const { line, author } = await generateKeyFile(path, `${userInfo().username}@${hostname()}`, passphrase)
   output.event({ event: 'key', line, fingerprint: author, file: path })
-  output.note(`Made ${path} (0600) and ${path}.pub: ${author}`)
+  output.note(`Made ${path} (0600${passphrase === undefined ? '' : ', encrypted'}) and ${path}.pub: ${author}`)
   output.result(line)
   return EXIT.ok
 }
@@ -24,10 +32,9 @@ export async function gen({ home, output }: Context, file: string | undefined): 
 /** Prints the public line of the signing key, to be pasted into authorized_keys. */
 export async function show(context: Context): Promise<number> {
   const { output } = context
-  const file = keyFile(context)
-  const { signer, comment } = await loadSigner(file)
+  const { signer, comment, place } = await publicKey(context)
   const line = formatPublicKey(signer.blob, comment)
-  output.event({ event: 'key', line, fingerprint: signer.author, file })
+  output.event({ event: 'key', line, fingerprint: signer.author, ...place })
   output.result(line)
   return EXIT.ok
 }

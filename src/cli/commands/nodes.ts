@@ -5,10 +5,11 @@ import { sayOffset } from '../../protocol/clock-offset.ts'
 import { parseNodeId } from '../../protocol/known-nodes.ts'
 import { clockWarning } from '../../sender/clock-hints.ts'
 import type { NodeEvent } from '../../sender/types.ts'
+import { exitOf, sayEverywhere } from '../admin-view.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
-import { ago, bytes, table } from '../format.ts'
-import { openReader } from '../sender.ts'
+import { ago, bytes, count, table } from '../format.ts'
+import { openReader, openSender } from '../sender.ts'
 
 /** Runs the listing. */
 export async function nodes(context: Context): Promise<number> {
@@ -80,6 +81,16 @@ export async function distrust({ home, output }: Context, peers: readonly string
     )
   }
   return EXIT.ok
+}
+
+/** Says to every node that others count, or do not any more; the file of this home says the same from then on. */
+export async function trustEverywhere(context: Context, op: 'trust' | 'distrust', peers: readonly string[]): Promise<number> {
+  const nodes = peers.map(parseNodeId)
+  await using sender = await openSender(context)
+  const requests = nodes.map((node) => ({ op, node }) as const)
+  const outcome = await sayEverywhere(sender, requests, context, `${count(nodes.length, 'node')} ${op}ed`)
+  if (outcome !== 'refused') await (op === 'trust' ? trust(context, peers) : distrust(context, peers))
+  return exitOf(outcome)
 }
 
 function today(): string {

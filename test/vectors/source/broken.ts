@@ -19,6 +19,7 @@ import {
   stranger,
   without
 } from './make.ts'
+import { certificate, fidoKey, fidoSignature } from './reserved.ts'
 
 type Kind = 'command' | 'ack' | 'presence'
 type Case = readonly [name: string, code: FaultCode, comment: string, bytes: Uint8Array | Promise<Uint8Array>]
@@ -77,7 +78,6 @@ const shortV0 = CID.decode(Uint8Array.of(0x12, 5, 1, 2, 3, 4, 5) as never)
 const hugeCodec = bytes([0xd8, 42, 0x58, 45, 0, 1], new Uint8Array(8).fill(0xff), [0x7f, 0x12, 32], new Uint8Array(32))
 const longCid = CID.createV1(0x55, Digest.create(0, new Uint8Array(93)))
 const rsaBlob = bytes([0, 0, 0, 7], 'ssh-rsa', [0, 0, 0, 36], new Uint8Array(36))
-const skBlob = bytes([0, 0, 0, 26], 'sk-ssh-ed25519@openssh.com', [0, 0, 0, 32], new Uint8Array(32), [0, 0, 0, 4], 'ssh:')
 
 const FRAMES: readonly Case[] = [
   ['empty', 'encoding', 'no bytes at all', bytes()],
@@ -100,7 +100,9 @@ const FRAMES: readonly Case[] = [
   ['signature-short', 'shape', '63 bytes of signature', cbor({ ...good, signature: (good['signature'] as Uint8Array).slice(1) })],
   ['signer-text', 'signer', 'a fingerprint instead of a key', cbor({ ...good, signer: author.author })],
   ['signer-rsa', 'signer', 'a key of another type in a blob of the right length', cbor({ ...good, signer: rsaBlob })],
-  ['signer-fido', 'signer', 'FIDO keys are reserved', cbor({ ...good, signer: skBlob })],
+  ['signer-fido', 'signer', 'FIDO keys are reserved', cbor({ ...good, signer: fidoKey })],
+  ['signer-fido-signed', 'signer', 'a FIDO key with a signature as it would be written', cbor({ ...good, signer: fidoKey, signature: fidoSignature })],
+  ['signer-certificate', 'signer', 'certificates are reserved', cbor({ ...good, signer: certificate() })],
   ['signature-of-stranger', 'signature', 'signed by another key', cbor({ ...good, signer: stranger.blob })],
   ['signature-flipped', 'signature', 'one bit of the signature', cbor({ ...good, signature: flipped(good['signature'], 0) })],
   [
