@@ -12,12 +12,13 @@ import { sealEnvelope } from '../../src/protocol/envelope.ts'
 /** Writes into the home of an agent that does not run that the author of `key` pinned each CID in a command of its own. */
 export async function writeHistory(
   home: string,
-  by: { readonly network: string; readonly key: string; readonly line: string },
+  by: { readonly network: string; readonly key: string },
   cids: readonly string[]
 ): Promise<void> {
-  const { network, key, line } = by
+  const { network, key } = by
   const { signer } = await loadSigner(key)
-  const files = homeLayout(home)
+  // The home's own file is made by its agent.
+  const files = { ...homeLayout(home), authorizedKeys: `${key}.pub` }
   await mkdir(dirname(files.stateDb), { recursive: true })
   const start = Date.now() - cids.length
   const commands = await Promise.all(
@@ -28,7 +29,7 @@ export async function writeHistory(
       return { acceptedAt: start + i, envelope: bytes }
     })
   )
-  const options = { network, files, makesKeys: false, authorize: [line] }
+  const options = { network, files, makesKeys: false, authorize: [] }
   using opened = await openHome(createKeyring(Date.now()), options, { clock: systemClock, begin: () => Promise.resolve() })
   const admitted = await opened.admission.take(commands, { isVouched: true })
   if (admitted.some((one) => one !== 'held')) throw new Error('not all of the history counts')
