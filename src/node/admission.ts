@@ -22,7 +22,7 @@ import { noChanges, type Changes } from './settle.ts'
 import type { Standings } from './standings.ts'
 import type { Store } from './store.ts'
 
-/** Commands stored in one transaction: bounds how long others wait for the store. */
+/** Commands stored in one transaction unless said: bounds how long others wait for the store. */
 const BATCH = 250
 
 /**
@@ -79,8 +79,9 @@ export interface AdmissionPorts {
   onChanges(changes: Changes): void
 }
 
-/** Makes the door of one network. */
-export function createAdmission(options: { readonly network: string }, ports: AdmissionPorts): Admission {
+/** Makes the door of one network; `batch` commands are stored in one transaction, 250 unless said. */
+export function createAdmission(options: { readonly network: string; readonly batch?: number }, ports: AdmissionPorts): Admission {
+  const { batch: most = BATCH } = options
   const { store, record, standings, sets, clock } = ports
   /** Of no use here, whoever offers them. */
   const skipped = new Set<CommandId>()
@@ -145,11 +146,11 @@ export function createAdmission(options: { readonly network: string }, ports: Ad
     lacks: (id) => !skipped.has(id) && !ports.knows(id),
     async take(offered, offer) {
       const admitted: Admitted[] = []
-      const openSome = (at: number): Promise<Opened[]> => Promise.all(offered.slice(at, at + BATCH).map(open))
+      const openSome = (at: number): Promise<Opened[]> => Promise.all(offered.slice(at, at + most).map(open))
       let opening = openSome(0)
-      for (let at = 0; at < offered.length; at += BATCH) {
+      for (let at = 0; at < offered.length; at += most) {
         const batch = await opening
-        opening = openSome(at + BATCH)
+        opening = openSome(at + most)
         // Looked at in its turn; it must not count as unhandled until then.
         opening.catch(() => undefined)
         admitted.push(...takeSome(batch, offer))
