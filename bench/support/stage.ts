@@ -17,11 +17,15 @@ export interface Stage extends AsyncDisposable {
   readonly network: string
   /** Key file of the author. */
   readonly key: string
+  /** Its public line. */
+  readonly line: string
   readonly agents: readonly BenchAgent[]
   /** A sender that is linked to all agents. */
   sender(): Promise<Sender>
   /** Makes small files, each one raw block, on a peer that is linked to all agents. */
   provide(count: number, label: string): Promise<string[]>
+  /** Links another agent to that peer. */
+  link(address: string): Promise<void>
 }
 
 /** Builds a stage of `count` agents; `backend` gives the arguments of each. */
@@ -41,12 +45,15 @@ export async function createStage(count: number, backend?: (index: number) => re
   await host.start()
   const content = stack.use(createTemporaryContent({ parent: dir }, { libp2p: host.libp2p }))
   await content.start()
-  for (const { address } of agents) await host.libp2p.dial(multiaddr(address))
+  const link = async (address: string): Promise<void> => void (await host.libp2p.dial(multiaddr(address)))
+  for (const { address } of agents) await link(address)
   return {
     dir,
     network,
     key,
+    line,
     agents,
+    link,
     async sender() {
       const sender = stack.use(
         await createSender({ network, key, bootstrap: agents.map(({ address }) => address), knownNodes: agents.map(({ peer }) => peer) })

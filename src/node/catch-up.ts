@@ -11,8 +11,10 @@ import type { Log } from './ports.ts'
 export interface CatchUpTiming {
   /** From a reason to the pull: what is on its way by gossip comes first. */
   readonly settle: number
-  /** Between two pulls from a peer because its digests differ. */
+  /** Between two pulls from a peer because its digests differ; doubles with each that brings nothing, until the two are in step. */
   readonly again: number
+  /** The longest that this becomes. */
+  readonly mostAgain: number
   /** Between two pulls for no reason, give or take a half. */
   readonly interval: number
 }
@@ -47,14 +49,14 @@ export interface CatchUp {
   isAsking(): boolean
 }
 
-const TIMING: CatchUpTiming = { settle: 1_000, again: 10_000, interval: 60_000 }
+const TIMING: CatchUpTiming = { settle: 1_000, again: 2_000, mostAgain: 10_000, interval: 60_000 }
 
 /** Pulls at a time: one peer that stalls must not hold up the rest, and many would all bring the same. */
 const PULLS = 3
 /** Of these from peers that are not known nodes: strangers that stall must not keep known nodes waiting. */
 const STRANGER_PULLS = 2
 
-/** Makes it; `timing` is 1 s, 10 s and 60 s unless said. */
+/** Makes it; `timing` is 1 s, 2 s, 10 s and 60 s unless said. */
 export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming> }, ports: CatchUpPorts): CatchUp {
   const timing = { ...TIMING, ...options.timing }
   const { bus, presence, clock, log, random } = ports
@@ -63,7 +65,8 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
   const queue = new Set<NodeId>()
   const running = new Map<NodeId, Promise<void>>()
   const waiting = new Map<NodeId, () => void>()
-  const pulledAt = new Map<NodeId, number>()
+  /** When a peer was pulled from last, and how long it is then left alone. */
+  const pulled = new Map<NodeId, { readonly at: number; readonly rest: number }>()
   /** What was compared with a peer to the end and still differs: nothing comes of comparing the same again. */
   const compared = new Map<NodeId, string>()
   const undo: (() => void)[] = []
@@ -82,7 +85,7 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
       peer,
       clock.after(delay, () => {
         waiting.delete(peer)
-        if (differs(peer) !== undefined) ask(peer)
+        if (isNew(peer, compare(peer))) ask(peer)
       })
     )
   }
@@ -103,52 +106,67 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
 
   const run = async (peer: NodeId): Promise<void> => {
     try {
-      const before = differs(peer)
+      const before = compare(peer)
       const { taken, more } = await ports.pull(peer, ended.signal)
-      tell(taken)
+      took(peer, taken)
       if (taken > 0 && more) queue.add(peer)
-      if (taken === 0 && !more && before !== undefined && before === differs(peer)) compared.set(peer, before)
+      if (taken === 0 && !more && before === compare(peer)) compared.set(peer, before)
     } catch (err) {
       // Nothing is marked by a pull that failed: whatever it did not bring is asked for again, here or elsewhere.
-      if (err instanceof PullError) tell(err.result.taken)
-      if (!ended.signal.aborted) log.debug(`cannot catch up from ${peer}: ${err instanceof Error ? err.message : String(err)}`)
+      took(peer, err instanceof PullError ? err.result.taken : 0)
+      if (!ended.signal.aborted) {
+        log.debug(`cannot catch up from ${peer}: ${err instanceof Error ? err.message : String(err)}`)
+        askAgain(peer)
+      }
     } finally {
-      pulledAt.set(peer, clock.now())
       running.delete(peer)
       work()
     }
   }
 
+  const took = (peer: NodeId, taken: number): void => {
+    // Who brought news may have more; a peer whose sets go on differing for nothing is compared ever less often.
+    const rest = taken > 0 ? timing.again : Math.min(timing.mostAgain, 2 * (pulled.get(peer)?.rest ?? timing.again / 2))
+    pulled.set(peer, { at: clock.now(), rest })
+    if (taken > 0) tell(taken)
+  }
+
   const tell = (taken: number): void => {
-    if (taken === 0) return
     log.info(`caught up ${taken} ${taken === 1 ? 'command' : 'commands'}`)
     ports.onTaken()
   }
 
-  /** In what a peer's sets differ from ours, as far as we want them; undefined when in nothing, or in nothing new. */
-  const differs = (peer: NodeId): string | undefined => {
-    const theirs = presence.get(peer)?.presence.sets
-    if (theirs === undefined) return undefined
+  const isNew = (peer: NodeId, difference: string): boolean => difference !== '' && compared.get(peer) !== difference
+
+  /** In what a peer's sets differ from ours, as far as we want them; empty when in nothing. */
+  const compare = (peer: NodeId): string => {
+    const theirs = presence.get(peer)?.presence.sets ?? []
     const ours = new Map(ports.digests().map((digest) => [`${digest.author} ${digest.pinset ?? ''}`, hex(digest.root)]))
     const unequal = theirs.flatMap((digest) => {
       const name = `${digest.author} ${digest.pinset ?? ''}`
       const root = hex(digest.root)
       return ours.get(name) === root || !ports.wants(digest) ? [] : [`${name} ${root} ${ours.get(name) ?? ''}`]
     })
-    const text = unequal.join('\n')
-    return text === '' || compared.get(peer) === text ? undefined : text
+    return unequal.join('\n')
   }
 
   const onPresence = (peer: NodeId): void => {
     const entry = presence.get(peer)
     if (entry === undefined || !entry.online) {
-      pulledAt.delete(peer)
+      pulled.delete(peer)
       compared.delete(peer)
       return
     }
-    if (differs(peer) === undefined || !bus.subscribers('commands').includes(peer)) return
-    const rest = (pulledAt.get(peer) ?? -Infinity) + timing.again - clock.now()
-    askSoon(peer, Math.max(rest, timing.settle * (0.5 + random())))
+    const last = pulled.get(peer)
+    const difference = compare(peer)
+    if (difference === '' && last !== undefined) pulled.set(peer, { ...last, rest: timing.again })
+    if (isNew(peer, difference)) askAgain(peer)
+  }
+
+  const askAgain = (peer: NodeId): void => {
+    if (!bus.subscribers('commands').includes(peer)) return
+    const { at, rest } = pulled.get(peer) ?? { at: -Infinity, rest: 0 }
+    askSoon(peer, Math.max(at + rest - clock.now(), timing.settle * (0.5 + random())))
   }
 
   const everyNowAndThen = (): void => {

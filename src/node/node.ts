@@ -235,7 +235,10 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         isKnown,
         wants: sync.wants,
         pull: sync.pull,
-        onTaken: () => announcer.announceSoon()
+        onTaken: () => {
+          announcer.announceSoon()
+          queue.hasten()
+        }
       }
     )
     const inBackend = { store, settler, backend, watch: backendWatch, clock, log, onChanges }

@@ -80,6 +80,9 @@ export function createKeyring(now: number): Keyring {
   }
 }
 
+/** Commands taken in one transaction: nobody else waits for the store, and each costs a sync of the disk. */
+export const IMPORT_BATCH = 1_000
+
 /** Where it is; all paths are absolute. */
 export interface HomeOptions {
   readonly network: string
@@ -143,7 +146,7 @@ export async function openHome(
     await standings.apply(parseAuthorizedKeys([text, ...authorize].join('\n')), settlePorts())
     const knows = (id: string): boolean => store.command(id) !== undefined
     const record = createRecorder(store, settler)
-    const admission = createAdmission({ network }, { store, record, standings, sets, clock, knows, onChanges })
+    const admission = createAdmission({ network, batch: IMPORT_BATCH }, { store, record, standings, sets, clock, knows, onChanges })
     const granted = isOwn ? undefined : [...parseAuthorizedKeys(text).grants.values()]
     const done = undo.move()
     return { store, standings, admission, settled: () => settled, granted, trusted: trusted.length, [Symbol.dispose]: () => done.dispose() }

@@ -7,11 +7,8 @@ import type { Author } from '../protocol/ssh-key.ts'
 import type { StateCommand } from '../protocol/state-lines.ts'
 import type { Admitted } from './admission.ts'
 import type { RefusedLine, StateEnding, StateFile } from './state-file.ts'
-import { createKeyring, openHome, type HomeOptions, type KeyWord, type OpenHome } from './state-home.ts'
+import { createKeyring, IMPORT_BATCH, openHome, type HomeOptions, type KeyWord, type OpenHome } from './state-home.ts'
 import type { Store } from './store.ts'
-
-/** Commands given to the door at a time: as many as it stores in one transaction. */
-const BATCH = 250
 
 /** Keys whose commands were left out that are named: a file may make up as many as it likes. */
 const MAX_NAMED = 1_000
@@ -133,7 +130,7 @@ export async function importState(file: StateFile, options: Omit<HomeOptions, 'n
       if (each.kind === 'refused') refuse(each)
       else if (each.line.kind === 'command') {
         batch.push({ number: each.number, command: each.line })
-        if (batch.length === BATCH) await flush()
+        if (batch.length === IMPORT_BATCH) await flush()
       } else {
         const message = keyring.add(each.line)
         if (message !== undefined) refuse({ kind: 'refused', number: each.number, code: 'shape', message })

@@ -30,10 +30,17 @@ export interface Signer {
 const MAGIC = fromString('SSHSIG')
 const SIGSIG_VERSION = 1
 
+const headOf = (namespace: Namespace): Uint8Array => concat([MAGIC, sshString(namespace), sshString(''), sshString('sha512')])
+
+const HEADS: Readonly<Record<Namespace, Uint8Array>> = {
+  pinsub: headOf('pinsub'),
+  'pinsub-ack': headOf('pinsub-ack'),
+  'pinsub-presence': headOf('pinsub-presence')
+}
+
 /** The bytes that are signed: magic, namespace, reserved, hash name, SHA-512 of the message. */
 export function signedBytes(namespace: Namespace, message: Uint8Array): Uint8Array {
-  const hash = createHash('sha512').update(message).digest()
-  return concat([MAGIC, sshString(namespace), sshString(''), sshString('sha512'), sshString(hash)])
+  return concat([HEADS[namespace], sshString(createHash('sha512').update(message).digest())])
 }
 
 const CACHED_KEYS = 1_024
@@ -54,6 +61,21 @@ function publicKeyObject(blob: Uint8Array): KeyObject {
 export function verifySignature(blob: Uint8Array, namespace: Namespace, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.byteLength !== SIGNATURE_BYTES) return false
   return verify(null, signedBytes(namespace, message), publicKeyObject(blob), signature)
+}
+
+/** As {@link verifySignature}, on another thread: for many at a time. */
+export async function verifySignatureAside(
+  blob: Uint8Array,
+  namespace: Namespace,
+  message: Uint8Array,
+  signature: Uint8Array
+): Promise<boolean> {
+  if (signature.byteLength !== SIGNATURE_BYTES) return false
+  return new Promise((resolve, reject) =>
+    verify(null, signedBytes(namespace, message), publicKeyObject(blob), signature, (err, fits) =>
+      err === null ? resolve(fits) : reject(err)
+    )
+  )
 }
 
 /** A signer over a private key in memory, given as its 32-byte Ed25519 seed. */

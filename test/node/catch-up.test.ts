@@ -144,16 +144,52 @@ test('what was compared in vain is not compared again until one side changed', a
   await catchUp.stop()
 })
 
-test('a peer whose pull failed is asked again, ten seconds later at the soonest', async () => {
+test('a peer whose pull failed is asked again without another word of it, two seconds later at the soonest', async () => {
   catchUp.start()
   await announce(ann, digest(1))
   clock.advance(1_000)
   await pulls[0]?.fail()
-  await announce(ann, digest(1))
-  clock.advance(9_999)
+  clock.advance(1_999)
   expect(peers()).toEqual([ann.id])
   clock.advance(1)
   expect(peers()).toEqual([ann.id, ann.id])
+  await catchUp.stop()
+})
+
+test('a peer whose sets go on differing is asked ever less often while nothing comes of it, and soon after something did', async () => {
+  catchUp.start()
+  /** Announces other sets each half second until it is asked; how long that took. */
+  const untilAsked = async (): Promise<number> => {
+    const began = clock.now()
+    for (const before = pulls.length; pulls.length === before; clock.advance(500))
+      await announce(ann, digest((own[0]?.count ?? 0) + ++sequence))
+    return clock.now() - began
+  }
+  const rests: number[] = []
+  for (let i = 0; i < 6; i++) {
+    rests.push(await untilAsked())
+    await pulls.at(-1)?.end()
+  }
+  expect(rests).toEqual([1_000, 2_000, 4_000, 8_000, 10_000, 10_000])
+  await untilAsked()
+  await pulls.at(-1)?.end({ taken: 1 })
+  expect(await untilAsked()).toBe(2_000)
+  await catchUp.stop()
+})
+
+test('once in step with a peer, what differs next is news and is asked for soon', async () => {
+  catchUp.start()
+  for (const root of [1, 2, 3]) {
+    await announce(ann, digest(root))
+    clock.advance(10_000)
+    await pulls.at(-1)?.end()
+  }
+  own = [digest(4)]
+  await announce(ann, digest(4))
+  const before = pulls.length
+  await announce(ann, digest(5))
+  clock.advance(2_000)
+  expect(pulls.length).toBe(before + 1)
   await catchUp.stop()
 })
 

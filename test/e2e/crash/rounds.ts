@@ -112,6 +112,8 @@ export async function crash(options: CrashOptions): Promise<CrashSummary> {
 
   const agent = await start()
   await acceptAll(crowd, agent)
+  // Behind a backlog the sender would give up.
+  await untilDone(home)
   await crowd.takeAndLetGo(ground.operators)
   await untilDone(home)
   const envelopes = crowd.envelopes()
