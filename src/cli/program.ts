@@ -238,7 +238,7 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
   )
   command(keys, 'list', 'who may command this node')
     .option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
-    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).list(context)))
+    .action((_, self: Command) => run(self.optsWithGlobals(), async (context) => (await import('./commands/keys-list.ts')).list(context)))
   const inFile = (command: Command): Command =>
     command.option('--authorized-keys <file>', 'the file (default: authorized_keys in the home)')
   const edit = (verb: 'add' | 'remove' | 'revoke', usage: string, text: string): Command => everywhere(inFile(command(keys, usage, text)))

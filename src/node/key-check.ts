@@ -3,15 +3,14 @@ import { existsSync } from 'node:fs'
 import { readAuthorizedKeysText } from '../identity/authorized-keys-file.ts'
 import { parseAuthorizedKeys, parseKeyLine, withExtra, type AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { decideKeys } from '../protocol/admin.ts'
 import { closedAt } from '../protocol/grants.ts'
 import type { StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import { changedStandings, refiled } from '../protocol/standings.ts'
+import { changedStandings } from '../protocol/standings.ts'
 import { formatOptions } from '../protocol/state-lines.ts'
 import { decide, type Standing } from '../protocol/wish.ts'
 import { openStateReader } from '../storage/state-reader.ts'
-import { readAdminCommand } from './admin-commands.ts'
+import { keyOutcome } from './key-outcome.ts'
 
 /** What becomes of a key: it may command, may not yet, is closed, is voided, or may do other things than before. */
 export type KeyTurn = 'in' | 'not-yet' | 'closed' | 'revoked' | 'options'
@@ -69,10 +68,8 @@ export async function openKeyCheck(options: KeyCheckOptions, { clock }: { readon
   try {
     const now = clock.now()
     const known = state?.standings() ?? new Map<Author, Standing>()
-    const filed = new Map([...(state?.filed() ?? []), ...refiled(state?.filed() ?? new Map(), keys, now)])
-    const said = (state?.adminCommands() ?? []).map((command) => readAdminCommand(command, options.network))
-    const file = { order: [...keys.grants.keys()], standings: filed, revoked: keys.revoked }
-    const changed = changedStandings(known, decideKeys(file, options.obeysMessages ? said : []))
+    const { network, obeysMessages } = options
+    const changed = changedStandings(known, keyOutcome(state, keys, { network, obeysMessages, now }))
     const turned = [...changed].flatMap(([author, after]) => {
       const before = known.get(author)
       const turn = turnOf(before, after, now)

@@ -1,8 +1,11 @@
 /** Who may command: the watched file, put in force. */
 import { watchAuthorizedKeys } from '../identity/authorized-keys-watch.ts'
+import { keepMessageNote } from '../identity/message-note-file.ts'
 import type { AdminCommand } from '../protocol/admin.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
+import { messageNote } from '../protocol/message-note.ts'
+import type { NodeId } from '../protocol/ssh-key.ts'
 import type { Log } from './ports.ts'
 import type { Changes, Settler } from './settle.ts'
 import type { Standings, StandingsPorts } from './standings.ts'
@@ -11,7 +14,7 @@ import type { Standings, StandingsPorts } from './standings.ts'
 export interface Keys {
   /** Puts in force what the file says now, and from then on what it comes to say. */
   start(): Promise<void>
-  stop(): void
+  stop(): Promise<void>
   /** Reads the file now. */
   reload(): Promise<void>
   /** Takes over what admins said, once it is stored; who may command has changed when this returns. */
@@ -33,6 +36,8 @@ export function createKeys(
     readonly log: Log
     /** Called after each durable step. */
     onChanges(changes: Changes): void
+    /** Nodes of which admins spoke, and whether they are trusted; called often. */
+    onNodes(nodes: ReadonlyMap<NodeId, boolean>): void
     /** A change of the file is in force: there may be more to fetch. */
     onApplied(): void
   }
@@ -41,13 +46,35 @@ export function createKeys(
   const { standings, settler, clock, log } = ports
   let current: AuthorizedKeys = { grants: new Map(), revoked: new Set(), problems: [], skipped: 0, lines: new Map() }
   let cancelRetry = (): void => {}
+  let noting: Promise<void> = Promise.resolve()
+  let isStopped = false
+  /** The note that the file does not take, as it was said last. */
+  let obeyed = ''
 
   const settlePorts = (): StandingsPorts => ({ settler, now: clock.now(), onChanges: ports.onChanges })
 
-  const apply = (next: AuthorizedKeys): Promise<void> => {
+  const apply = async (next: AuthorizedKeys): Promise<void> => {
     current = next
     for (const { line, message } of next.problems) log.warn(`${file}:${line}: ${message}`)
-    return standings.apply(next, settlePorts())
+    const settled = standings.apply(next, settlePorts())
+    tellMessages()
+    await settled
+  }
+
+  /** What messages come to goes to whom it concerns besides: the list of known nodes, and whoever reads the file. */
+  const tellMessages = (): void => {
+    const { keys, nodes } = standings.outcome()
+    ports.onNodes(nodes)
+    noting = noting
+      .then(() => note(messageNote({ keys })))
+      .catch((err: unknown) => log.warn(`cannot note messages in ${file}: ${String(err)}`))
+  }
+
+  const note = async (lines: readonly string[]): Promise<void> => {
+    const text = lines.join('\n')
+    if (isStopped || (await keepMessageNote(file, lines)) || lines.length === 0 || text === obeyed) return
+    obeyed = text
+    log.info(`${file} is not pinsub's own, or not to be written: what admins said by message is obeyed from the store (pinsub keys list)`)
   }
 
   const watch = watchAuthorizedKeys(options, {
@@ -70,14 +97,17 @@ export function createKeys(
       )
       cancelRetry = clock.after(RETRY_MS, () => hear([]))
     })
+    tellMessages()
     log.info(`admins spoke of keys: ${standings.count()} may command, ${before} before`)
   }
 
   return {
     start: async () => apply(await watch.start()),
-    stop() {
+    async stop() {
+      isStopped = true
       watch.stop()
       cancelRetry()
+      await noting
     },
     reload: () => watch.reload(),
     hear,

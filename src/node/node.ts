@@ -266,7 +266,19 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
 
     const keys = createKeys(
       { file: files.authorizedKeys, extraLines: options.authorize },
-      { standings, settler, clock, log, onChanges, onApplied: catchUp.askAll }
+      {
+        standings,
+        settler,
+        clock,
+        log,
+        onChanges,
+        onNodes(nodes) {
+          const named = (isTrusted: boolean): ReadonlySet<NodeId> =>
+            new Set([...nodes].flatMap(([node, trusted]) => (trusted === isTrusted ? [node] : [])))
+          knownNodes.setMessages(named(true), named(false))
+        },
+        onApplied: catchUp.askAll
+      }
     )
 
     linkContent(knownNodes, { presence, backend, watch: backendWatch })

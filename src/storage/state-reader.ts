@@ -5,6 +5,9 @@ import { NODE_MIGRATIONS } from './node-schema.ts'
 import { openReadOnly } from './open-read-only.ts'
 import { toRegister } from './register-row.ts'
 
+/** An agent's state that is read. */
+export type StateReader = ReturnType<typeof openStateReader>
+
 /**
  * Opens an agent's state for reading, while the agent runs or not: all that is read is as it was at this moment, whatever is
  * written meanwhile, and nothing is changed. Until it is closed SQLite keeps what is written in `state.db-wal`.

@@ -1,0 +1,133 @@
+/** `pinsub keys list`: who may command the node of this home, by its file and by message. */
+import { existsSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
+import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
+import { keyOutcome } from '../../node/key-outcome.ts'
+import type { AuthorizedKeys } from '../../protocol/authorized-keys.ts'
+import type { Grant } from '../../protocol/grants.ts'
+import type { Author } from '../../protocol/ssh-key.ts'
+import { openStateReader } from '../../storage/state-reader.ts'
+import type { Context } from '../context.ts'
+import { EXIT } from '../exit.ts'
+import { table } from '../format.ts'
+
+/** Lists who may command the node of this home, by its file and by message, and lines that grant nothing. */
+export async function list(context: Context): Promise<number> {
+  const { config, home, output } = context
+  const file = config.authorizedKeys ?? home.authorizedKeys
+  const keys = await readAuthorizedKeys(file)
+  const now = Date.now()
+  const said = saidByMessage(context, keys, now)
+  const texts = (await readFile(file, 'utf8').catch(() => '')).split(/\r?\n/)
+  const place = (number: number | undefined): { line: string; number: number } | object =>
+    number === undefined ? {} : { line: texts[number - 1] ?? '', number }
+  const rows: string[][] = []
+  for (const [author, grant] of keys.grants) {
+    const word = said.get(author)
+    const state = word === undefined || word.says === 'authorize' ? stateOf(grant, now) : ENDED[word.says]
+    output.event({
+      event: 'authorized',
+      ...place(keys.lines.get(author)),
+      state,
+      fingerprint: author,
+      comment: grant.comment,
+      ops: grant.rights,
+      pinsets: grant.pinsets ?? null,
+      valid_after: iso(grant.validAfter),
+      expires: iso(grant.expiryTime),
+      admin: grant.admin,
+      file,
+      ...(word === undefined ? {} : { message: wordOf(word) })
+    })
+    rows.push(rowOf(grant, state, word))
+  }
+  for (const [author, { grant, line, ...word }] of said) {
+    if (keys.grants.has(author) || grant === undefined) continue
+    const state = word.says === 'authorize' ? stateOf(grant, now) : ENDED[word.says]
+    const ends = { valid_after: iso(grant.validAfter), expires: iso(grant.expiryTime) }
+    const { rights: ops, pinsets = null, comment, admin } = grant
+    output.event({
+      event: 'authorized',
+      ...(line === undefined ? {} : { line }),
+      state,
+      fingerprint: author,
+      comment,
+      ops,
+      pinsets,
+      ...ends,
+      admin,
+      message: word
+    })
+    rows.push(rowOf(grant, state, word))
+  }
+  for (const author of keys.revoked) {
+    output.event({ event: 'authorized', ...place(keys.lines.get(author)), state: 'revoked', fingerprint: author, file })
+    rows.push([author, 'revoked'])
+  }
+  table(rows).forEach((row) => output.result(row))
+  for (const { line, message } of keys.problems) {
+    output.event({ event: 'authorized', ...place(line), state: 'broken', message, file })
+    output.note(`${file}:${line}: ${message}`)
+  }
+  if (keys.skipped > 0) output.note(`${keys.skipped} lines with keys of other types (RSA, ECDSA, certificates, FIDO) were skipped`)
+  if (rows.length === 0) output.note(`${file} lets nobody command this node: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'`)
+  return EXIT.ok
+}
+
+/** What a message says of a key, as `--json` has it. */
+interface Word {
+  readonly says: 'authorize' | 'close' | 'revoke'
+  readonly by: string
+  readonly command: string
+  readonly at: string
+}
+
+const ENDED = { close: 'closed', revoke: 'revoked' } as const
+
+/** Of every key of which a message speaks, what it says; nothing where no node has run in this home. */
+function saidByMessage(
+  { config, home }: Context,
+  keys: AuthorizedKeys,
+  now: number
+): ReadonlyMap<Author, Word & { readonly grant?: Grant; readonly line?: string }> {
+  if (!existsSync(home.stateDb)) return new Map()
+  using state = openStateReader(home.stateDb)
+  const outcome = keyOutcome(state, keys, { network: config.network ?? '', obeysMessages: config.remoteKeys, now })
+  return new Map(
+    [...outcome.keys].flatMap(([author, { standing, word, line }]) =>
+      word === undefined
+        ? []
+        : [
+            [
+              author,
+              { ...word, at: new Date(word.at).toISOString(), grant: standing.grant, ...(line === undefined ? {} : { line }) }
+            ] as const
+          ]
+    )
+  )
+}
+
+function wordOf({ says, by, command, at }: Word): Word {
+  return { says, by, command, at }
+}
+
+function rowOf(grant: Grant, state: string, word: Word | undefined): string[] {
+  return [
+    grant.author,
+    state,
+    grant.admin ? `${grant.rights.join(',')},admin` : grant.rights.join(','),
+    grant.pinsets?.join(',') ?? 'every pinset',
+    grant.expiryTime === undefined ? '' : `until ${iso(grant.expiryTime)}`,
+    grant.comment,
+    word === undefined ? '' : `by message, ${word.at.slice(0, 10)}`
+  ]
+}
+
+function stateOf(grant: Grant, now: number): 'active' | 'expired' | 'not-yet' {
+  if (grant.validAfter !== undefined && now < grant.validAfter) return 'not-yet'
+  return grant.expiryTime !== undefined && now >= grant.expiryTime ? 'expired' : 'active'
+}
+
+function iso(ms: number | undefined): string | null {
+  return ms === undefined ? null : new Date(ms).toISOString()
+}
