@@ -2,21 +2,12 @@
 import { setImmediate } from 'node:timers/promises'
 import type { Clock } from '../protocol/clock.ts'
 import { decodeCommand } from '../protocol/command.ts'
-import {
-  commandId,
-  openEnvelope,
-  verifyEnvelope,
-  verifyEnvelopeAside,
-  type CommandId,
-  type Envelope,
-  type Verified
-} from '../protocol/envelope.ts'
+import { commandId, openEnvelope, verifyEnvelope, type CommandId } from '../protocol/envelope.ts'
 import { InvalidMessageError } from '../protocol/errors.ts'
 import { closedAt, coversPinset } from '../protocol/grants.ts'
 import { MAX_AHEAD_MS, MAX_SKIPPED } from '../protocol/limits.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { SetName } from '../protocol/sync/digest.ts'
-import type { Standing } from '../protocol/wish.ts'
 import type { Accepted, Recorder } from './record.ts'
 import type { CommandSets } from './sets.ts'
 import { noChanges, type Changes } from './settle.ts'
@@ -25,12 +16,6 @@ import type { Store } from './store.ts'
 
 /** Commands stored in one transaction unless said: bounds how long others wait for the store. */
 const BATCH = 250
-
-/**
- * What follows from a command waits so long, or until the pull is over: it knows what is wanted sooner if nothing competes, and does not
- * begin what a later command takes back. A peer that is slow holds up no job for longer.
- */
-const PUT_OFF_MS = 5_000
 
 /** A command as another keeps it. */
 export interface Offered {
@@ -49,12 +34,6 @@ export interface Offer {
 
 /** What became of a command: it holds a register, it holds none, it was here, or why it counts for nothing here. */
 export type Admitted = 'held' | 'passed' | 'known' | 'unauthorised' | 'expired' | 'skew' | 'pinset' | 'quota'
-
-interface Opened {
-  readonly acceptedAt: number
-  readonly envelope: Envelope
-  readonly verified: Verified<Envelope> | undefined
-}
 
 /** The side door. */
 export interface Admission {
@@ -82,7 +61,7 @@ export interface AdmissionPorts {
 
 /** Makes the door of one network; `batch` commands are stored in one transaction, 250 unless said. */
 export function createAdmission(options: { readonly network: string; readonly batch?: number }, ports: AdmissionPorts): Admission {
-  const { batch: most = BATCH } = options
+  const { batch = BATCH } = options
   const { store, record, standings, sets, clock } = ports
   /** Of no use here, whoever offers them. */
   const skipped = new Set<CommandId>()
@@ -92,23 +71,15 @@ export function createAdmission(options: { readonly network: string; readonly ba
     skipped.add(id)
   }
 
-  const mayCount = (standing: Standing | undefined): standing is Standing => standing !== undefined && !standing.voided
-
-  /** Has the signature checked beside this thread, unless the command is sure to be left out. */
-  const open = async ({ acceptedAt, envelope: bytes }: Offered): Promise<Opened> => {
-    const envelope = openEnvelope(bytes)
+  /** Verifies one; a command to record, or why not. */
+  const judge = (offered: Offered, { set, isVouched }: Offer, now: number): Accepted | Admitted => {
+    const envelope = openEnvelope(offered.envelope)
     if (envelope.kind !== 'command') throw new InvalidMessageError('shape', 'not a command')
-    const isLeftOut = !mayCount(standings.get(envelope.author)) || ports.knows(commandId(envelope.payload))
-    return { acceptedAt, envelope, verified: isLeftOut ? undefined : await verifyEnvelopeAside(envelope) }
-  }
-
-  /** A command to record, or why not: as things stand now, whatever they were when it was opened. */
-  const judge = ({ envelope, verified, ...offered }: Opened, { set, isVouched }: Offer, now: number): Accepted | Admitted => {
     if (set !== undefined && envelope.author !== set.author) throw new InvalidMessageError('shape', 'a command of another author')
     const id = commandId(envelope.payload)
     if (ports.knows(id)) return 'known'
     const standing = standings.get(envelope.author)
-    if (!mayCount(standing)) return 'unauthorised'
+    if (standing === undefined || standing.voided) return 'unauthorised'
     const acceptedAt = isVouched ? Math.min(offered.acceptedAt, now) : now
     // Another may have heard it in time, and vouch for that: it is not skipped for good.
     if (!standings.keeps(envelope.author, id)) {
@@ -116,21 +87,21 @@ export function createAdmission(options: { readonly network: string; readonly ba
       const closed = closedAt(standing.grant, acceptedAt)
       if (closed !== undefined) return closed
     }
-    const command = decodeCommand(verified ?? verifyEnvelope(envelope), options.network)
+    const command = decodeCommand(verifyEnvelope(envelope), options.network)
     if (set !== undefined && command.pinset !== set.pinset) throw new InvalidMessageError('shape', 'a command of another pinset')
     if (command.time.ms > now + MAX_AHEAD_MS) return 'skew'
     if (command.pinset !== undefined && !coversPinset(standing.grant, command.pinset)) return 'pinset'
-    if (sets.hasRoom(command)) return { command, bytes: envelope.bytes, acceptedAt }
+    if (sets.hasRoom(command)) return { command, bytes: offered.envelope, acceptedAt }
     skip(id)
     return 'quota'
   }
 
-  /** Judges a batch; no further than commands that change by whose word others count. */
-  const judgeSome = (batch: readonly Opened[], offer: Offer, now: number): (Accepted | Admitted)[] => {
+  /** Judges up to a batch from `at` on; no further than commands that change by whose word others count. */
+  const judgeSome = (offered: readonly Offered[], at: number, offer: Offer, now: number): (Accepted | Admitted)[] => {
     const judged: (Accepted | Admitted)[] = []
     let admin: Author | undefined
-    for (const one of batch) {
-      if (admin !== undefined && one.envelope.author !== admin) break
+    for (const one of offered.slice(at, at + batch)) {
+      if (admin !== undefined && openEnvelope(one.envelope).author !== admin) break
       const verdict = judge(one, offer, now)
       if (typeof verdict !== 'string' && verdict.command.pinset === undefined) admin = verdict.command.author
       judged.push(verdict)
@@ -138,20 +109,17 @@ export function createAdmission(options: { readonly network: string; readonly ba
     return judged
   }
 
-  /** Takes as many of a batch as are judged. */
-  const takeSome = (batch: readonly Opened[], offer: Offer): Admitted[] => {
+  const takeSome = (offered: readonly Offered[], at: number, offer: Offer): Admitted[] => {
     const now = clock.now()
-    const judged = judgeSome(batch, offer, now)
+    const judged = judgeSome(offered, at, offer, now)
     const changes = noChanges()
-    const admitted = store.transaction(() => {
-      const each = judged.map((one): Admitted => {
+    const admitted = store.transaction(() =>
+      judged.map((one): Admitted => {
         if (typeof one === 'string') return one
         if (store.command(one.command.id) !== undefined) return 'known'
         return record(one, { from: 'peer', now }, changes) ? 'held' : 'passed'
       })
-      for (const cid of changes.cids) store.putOffJob(cid, now + PUT_OFF_MS)
-      return each
-    })
+    )
     judged.forEach((one, i) => {
       if (typeof one !== 'string' && admitted[i] === 'passed') skip(one.command.id)
     })
@@ -163,19 +131,9 @@ export function createAdmission(options: { readonly network: string; readonly ba
     lacks: (id) => !skipped.has(id) && !ports.knows(id),
     async take(offered, offer) {
       const admitted: Admitted[] = []
-      const openSome = (at: number): Promise<Opened[]> => Promise.all(offered.slice(at, at + most).map(open))
-      let opening = openSome(0)
-      for (let at = 0; at < offered.length; at += most) {
-        let batch = await opening
-        opening = openSome(at + most)
-        // Looked at in its turn; it must not count as unhandled until then.
-        opening.catch(() => undefined)
-        while (batch.length > 0) {
-          const some = takeSome(batch, offer)
-          admitted.push(...some)
-          batch = batch.slice(some.length)
-          await setImmediate()
-        }
+      while (admitted.length < offered.length) {
+        if (admitted.length > 0) await setImmediate()
+        admitted.push(...takeSome(offered, admitted.length, offer))
       }
       return admitted
     }

@@ -235,10 +235,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         isKnown,
         wants: sync.wants,
         pull: sync.pull,
-        onTaken: () => {
-          announcer.announceSoon()
-          queue.hasten()
-        }
+        onTaken: () => announcer.announceSoon()
       }
     )
     const inBackend = { store, settler, backend, watch: backendWatch, clock, log, onChanges }

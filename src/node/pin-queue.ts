@@ -45,8 +45,6 @@ export interface PinQueue {
   stop(): Promise<void>
   /** Looks for work, and gives up running jobs among `cids` that were replaced. */
   changed(cids: Iterable<string>): void
-  /** Starts what was put off until a pull is over. */
-  hasten(): void
   /** Bytes fetched by a running pin; undefined when none runs for the CID. */
   progress(cid: string): number | undefined
 }
@@ -224,23 +222,18 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   const seeRoom = (batch: readonly Outcome[]): void => {
     if (!store.isPutOff('no-space')) watch.fits()
     else if (batch.some(({ job, failure }) => failure === undefined && (job.action === 'unpin' || job.code === 'no-space'))) {
-      cancelRoom ??= clock.after(ROOM_MS, hastenWaiting)
+      cancelRoom ??= clock.after(ROOM_MS, hasten)
     }
   }
 
   /** Tries what waited for the backend now. */
-  const hastenWaiting = (): void => {
+  const hasten = (): void => {
     cancelRoom?.()
     cancelRoom = undefined
-    bringForward((now) => {
+    const now = clock.now()
+    try {
       store.hastenJobs('unavailable', now)
       store.hastenJobs('no-space', now)
-    })
-  }
-
-  const bringForward = (which: (now: number) => void): void => {
-    try {
-      which(clock.now())
     } catch (err) {
       // A full disk: each is tried when its own wait is over.
       log.debug(`cannot bring forward what waits: ${err instanceof Error ? err.message : String(err)}`)
@@ -251,7 +244,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   const onBackend = (change: BackendChange): void => {
     // What ran while the daemon hung may have lost the peers it was told of.
     if (change === 'back') for (const { job } of running.values()) backend.reach(job.origins)
-    if (change === 'back' || change === 'room') hastenWaiting()
+    if (change === 'back' || change === 'room') hasten()
     else if (change === 'sound') look()
   }
 
@@ -274,7 +267,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       started = true
       stopWatching = watch.onChange(onBackend)
       // What waited for the daemon, or for space, when the agent ended: both may be there by now.
-      hastenWaiting()
+      hasten()
     },
     async stop() {
       started = false
@@ -294,9 +287,6 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
         isChanged = true
       }
       if (isChanged) look()
-    },
-    hasten() {
-      bringForward(store.hastenFresh)
     },
     progress: (cid) => running.get(cid)?.bytes
   }

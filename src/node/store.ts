@@ -96,10 +96,6 @@ export interface Store {
   putJob(job: Omit<Job, 'id' | 'attempt' | 'code'>): void
   /** Puts a job off after a failure; no effect when it was replaced meanwhile. */
   retryJob(id: number, attempt: number, code: FailureCode, nextAt: number): void
-  /** Lets the CID's job wait until then if it was never tried. */
-  putOffJob(cid: string, until: number): void
-  /** Lets all jobs start now that were never tried. */
-  hastenFresh(now: number): void
   /** Lets the CID's job start now. */
   hastenJob(cid: string, now: number): void
   /** Lets all jobs start now whose last try failed with this code. */

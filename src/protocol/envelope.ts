@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import { InvalidMessageError } from './errors.ts'
 import { MAX_ENVELOPE_BYTES } from './limits.ts'
-import { SIGNATURE_BYTES, verifySignature, verifySignatureAside, type Namespace, type Signer } from './signature.ts'
+import { SIGNATURE_BYTES, verifySignature, type Namespace, type Signer } from './signature.ts'
 import { authorOf, KEY_BLOB_BYTES, rawKey, type Author } from './ssh-key.ts'
 import * as wire from './wire.ts'
 
@@ -25,7 +25,7 @@ export interface Envelope {
 
 declare const verified: unique symbol
 
-/** A value whose signature was checked. Only {@link verifyEnvelope}, {@link verifyEnvelopeAside} and {@link sealEnvelope} make one. */
+/** A value whose signature was checked. Only {@link verifyEnvelope} and {@link sealEnvelope} make one. */
 export type Verified<T> = T & { readonly [verified]: true }
 
 /** SHA-256(`pinsub/1` ‖ payload), lower-case hex: the name of a command. */
@@ -69,16 +69,9 @@ export function openEnvelope(bytes: Uint8Array, maxBytes: number = MAX_ENVELOPE_
 
 /** Checks the signature for the envelope's kind; throws a `signature` fault. */
 export function verifyEnvelope(envelope: Envelope): Verified<Envelope> {
-  return fitting(envelope, verifySignature(envelope.signer, NAMESPACES[envelope.kind], envelope.payload, envelope.signature))
-}
-
-/** As {@link verifyEnvelope}, on another thread: for many at a time. */
-export async function verifyEnvelopeAside(envelope: Envelope): Promise<Verified<Envelope>> {
-  return fitting(envelope, await verifySignatureAside(envelope.signer, NAMESPACES[envelope.kind], envelope.payload, envelope.signature))
-}
-
-function fitting(envelope: Envelope, fits: boolean): Verified<Envelope> {
-  if (!fits) throw new InvalidMessageError('signature', 'the signature does not fit the payload')
+  if (!verifySignature(envelope.signer, NAMESPACES[envelope.kind], envelope.payload, envelope.signature)) {
+    throw new InvalidMessageError('signature', 'the signature does not fit the payload')
+  }
   return envelope as Verified<Envelope>
 }
 

@@ -63,21 +63,6 @@ export function verifySignature(blob: Uint8Array, namespace: Namespace, message:
   return verify(null, signedBytes(namespace, message), publicKeyObject(blob), signature)
 }
 
-/** As {@link verifySignature}, on another thread: for many at a time. */
-export async function verifySignatureAside(
-  blob: Uint8Array,
-  namespace: Namespace,
-  message: Uint8Array,
-  signature: Uint8Array
-): Promise<boolean> {
-  if (signature.byteLength !== SIGNATURE_BYTES) return false
-  return new Promise((resolve, reject) =>
-    verify(null, signedBytes(namespace, message), publicKeyObject(blob), signature, (err, fits) =>
-      err === null ? resolve(fits) : reject(err)
-    )
-  )
-}
-
 /** A signer over a private key in memory, given as its 32-byte Ed25519 seed. */
 export function createSeedSigner(seed: Uint8Array): Signer {
   const key = privateKeyFromSeed(seed)

@@ -225,12 +225,6 @@ export function openNodeStore(file: string) {
     retryJob(id: number, attempt: number, code: FailureCode, nextAt: number): void {
       sql('UPDATE jobs SET attempt = ?, code = ?, next_at = ? WHERE id = ?').run(attempt, code, nextAt, id)
     },
-    putOffJob(cid: string, until: number): void {
-      sql('UPDATE jobs SET next_at = max(next_at, ?) WHERE cid = ? AND attempt = 0').run(until, cid)
-    },
-    hastenFresh(now: number): void {
-      sql('UPDATE jobs SET next_at = ?1 WHERE (attempt > 0) = 0 AND next_at > ?1').run(now)
-    },
     hastenJob(cid: string, now: number): void {
       sql('UPDATE jobs SET next_at = min(next_at, ?) WHERE cid = ?').run(now, cid)
     },

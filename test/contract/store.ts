@@ -448,22 +448,6 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
         expect(store.nextDue()).toBe(0)
       })
 
-      test('put off, one that was never tried waits, and starts with all of its kind', () => {
-        for (const cid of ['a', 'b', 'c']) store.putJob(aJob(cid, 5))
-        store.retryJob((store.job('b') as { id: number }).id, 1, 'timeout', 30)
-        for (const [cid, until] of [
-          ['a', 50],
-          ['b', 50],
-          ['c', 2],
-          ['none', 50]
-        ] as const)
-          store.putOffJob(cid, until)
-        const times = () => ['a', 'b', 'c'].map((cid) => store.job(cid)?.nextAt)
-        expect(times()).toEqual([50, 30, 5])
-        store.hastenFresh(10)
-        expect(times()).toEqual([10, 30, 5])
-      })
-
       test('hastened, one starts now, and one that is due already does not wait longer', () => {
         store.putJob(aJob('a', 50))
         store.putJob(aJob('b', 5))

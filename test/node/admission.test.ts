@@ -42,26 +42,6 @@ test('takes what it lacks, acts on it and says nothing of it until it is heard o
   expect(core.store.isQuiet(seq)).toBe(false)
 })
 
-test('what follows waits a while, and what is said by gossip meanwhile does not', async () => {
-  using core = createAgentCore()
-  await core.authorise([grantOf(alice)])
-  await take(core, (await pin(5)).bytes)
-  core.hear((await pin(6, y)).bytes)
-  const due = (now: number) => core.store.dueJobs(now, 9).map(({ cid }) => cid)
-  expect([due(START), due(START + 4_999), due(START + 5_000)]).toEqual([[`${y}`], [`${y}`], [`${y}`, `${x}`]])
-  core.store.hastenFresh(START)
-  expect(due(START)).toEqual([`${x}`, `${y}`])
-})
-
-test('a job that failed before keeps its own wait', async () => {
-  using core = createAgentCore()
-  await core.authorise([grantOf(alice), grantOf(bob)])
-  core.hear((await pin(5)).bytes)
-  core.store.retryJob(core.store.job(x.toString())?.id ?? 0, 1, 'timeout', START + 1_000)
-  await take(core, (await pin(6, x, bob)).bytes, { set: { author: bob.author, pinset: 'default' } })
-  expect(core.store.job(x.toString())).toMatchObject({ attempt: 1, nextAt: START + 1_000 })
-})
-
 test('when it was first accepted is what a known node says, never later than now; else it is now', async () => {
   using core = createAgentCore()
   await core.authorise([grantOf(alice)])

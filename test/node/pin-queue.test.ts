@@ -152,28 +152,6 @@ test('fresh jobs go before those that failed', async () => {
   expect(bench.backend.calls).toEqual([`pin ${blocker}`, `pin ${fresh}`, `pin ${old}`])
 })
 
-test('what was put off waits while fresh jobs run, and starts when its time has come or it is hastened', async () => {
-  await using bench = await createBench({ concurrency: 1 })
-  const { store, clock } = bench.core
-  const [a, b, fresh] = await Promise.all(['a', 'b', 'fresh'].map(bench.give))
-  const pull = async (cid: CID, ms: number): Promise<void> => {
-    const { bytes } = await command(alice, { operations: [{ op: 'pin', cid }], time: { ms: clock.now() + counter++, counter: 0 } })
-    await bench.core.admission.take([{ acceptedAt: clock.now(), envelope: bytes }], { isVouched: true })
-    store.putOffJob(String(cid), clock.now() + ms)
-    bench.queue.changed([String(cid)])
-  }
-  await pull(a as CID, 5_000)
-  await pull(b as CID, 9_000)
-  await bench.ask('pin', fresh as CID)
-  await bench.until(() => store.pinCount() === 1)
-  expect(bench.backend.calls).toEqual([`pin ${fresh}`])
-  clock.advance(5_000)
-  await bench.until(() => store.pinCount() === 2)
-  bench.queue.hasten()
-  await bench.until(() => store.pinCount() === 3)
-  expect(bench.backend.calls).toEqual([fresh, a, b].map((cid) => `pin ${cid}`))
-})
-
 test('a try without progress ends', async () => {
   await using bench = await createBench()
   bench.backend.hold()
