@@ -4,18 +4,19 @@ import { rewriteAuthorizedKeys } from './authorized-keys-file.ts'
 import { IdentityError } from './errors.ts'
 
 /**
- * Writes the note; true once the file has it. False for a file that is not pinsub's own, is missing, or cannot be written by this
- * user: what was said counts all the same.
+ * Writes the note, unless the file has it. `refused` for a file that is not pinsub's own, is missing, or cannot be written by this user:
+ * what was said counts all the same.
  */
-export async function keepMessageNote(file: string, note: readonly string[]): Promise<boolean> {
+export async function keepMessageNote(file: string, note: readonly string[]): Promise<'written' | 'there' | 'refused'> {
+  let noted: string | undefined
   try {
     await rewriteAuthorizedKeys(file, (text) => {
-      const noted = withNote(text, note)
+      noted = withNote(text, note)
       return noted === undefined ? undefined : { text: noted, authors: new Set(), byHand: '' }
     })
-    return true
+    return noted === undefined ? 'there' : 'written'
   } catch (err) {
-    if (err instanceof IdentityError) return false
+    if (err instanceof IdentityError) return 'refused'
     throw err
   }
 }

@@ -71,8 +71,12 @@ export function createKeys(
   }
 
   const note = async (lines: readonly string[]): Promise<void> => {
+    if (isStopped) return
+    const kept = await keepMessageNote(file, lines)
+    // An old text that is saved back at once is a change only to whoever has seen this one.
+    if (kept === 'written') await watch.reload()
     const text = lines.join('\n')
-    if (isStopped || (await keepMessageNote(file, lines)) || lines.length === 0 || text === obeyed) return
+    if (kept !== 'refused' || lines.length === 0 || text === obeyed) return
     obeyed = text
     log.info(`${file} is not pinsub's own, or not to be written: what admins said by message is obeyed from the store (pinsub keys list)`)
   }

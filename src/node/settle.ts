@@ -1,5 +1,6 @@
 /** Turns what was said into what to do: for one CID, over all pinsets and authors, holds, jobs and operation states. */
 import type { FailureCode, OperationState } from '../protocol/ack.ts'
+import { isAdminOperation } from '../protocol/admin-operations.ts'
 import type { AdminCommand } from '../protocol/admin.ts'
 import type { SetMember, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
@@ -76,6 +77,8 @@ export function createSettler(
     schedule(store, cid, keeping.length > 0, wanted, now, changes)
 
     for (const register of registers) {
+      // How far an admin's operation has come is told by the book of authors.
+      if (isOfAdmin(register)) continue
       const wish = wishes.find(({ pinset }) => pinset === register.pinset) as Wish
       recordState(store, register, stateOf(store, register, wish, standing(register.author)), now, changes)
     }
@@ -125,6 +128,10 @@ export function createSettler(
       return views
     }
   }
+}
+
+function isOfAdmin({ pinset, kind }: StoredRegister): boolean {
+  return pinset === '' && isAdminOperation({ op: kind.slice(1) })
 }
 
 interface PinsetWish extends Wish {

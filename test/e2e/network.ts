@@ -23,7 +23,7 @@ export interface TestNetwork extends AsyncDisposable {
   readonly name: string
   /** The author's home; its known_nodes are the agents. */
   readonly home: string
-  /** The author's public line. */
+  /** The line that lets the author in, with `admin`. */
   readonly line: string
   readonly agents: readonly Agent[]
   /** Runs a command as the author, with `--json`. */
@@ -53,7 +53,7 @@ export async function createNetwork(count = 3): Promise<TestNetwork> {
   const home = sandbox.path('you')
   const as = (args: readonly string[], options?: RunOptions): Promise<Ended> => sandbox.run([...args, '--home', home, '--json'], options)
   const { events } = await as(['init'])
-  const { network: name, line } = events[0] as unknown as { network: string; line: string }
+  const { network: name, authorize: line } = events[0] as unknown as { network: string; authorize: string }
 
   const start = (letter: string, ...more: string[]): Promise<Agent> => {
     const at = sandbox.path(letter)

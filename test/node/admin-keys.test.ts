@@ -148,6 +148,16 @@ test('what a closed key said stays, and nothing new counts', async () => {
   expect(core.hear((await unpin(eve)).bytes)).toBe('ignore unauthorised')
 })
 
+test('a key that closes itself is told that it did, and what it let in stays', async () => {
+  using core = await start()
+  const let_ = await adminCommand(ann, 1, authorize(kim))
+  const end = await adminCommand(ann, 2, close(ann, let_.id))
+  for (const { bytes } of [let_, end]) core.hear(bytes)
+  await settled()
+  expect([core.states(let_.id), core.states(end.id)]).toEqual([[{ status: 'applied' }], [{ status: 'applied' }]])
+  expect([ann, kim].map((key) => stand(core, key))).toEqual(['closed', 'open'])
+})
+
 test('an old file that is saved back changes nothing that was said by message', async () => {
   using core = await start([...FILE, grantOf(eve)])
   core.hear((await adminCommand(ann, 3, revoke(eve), authorize(kim))).bytes)

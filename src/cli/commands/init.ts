@@ -6,6 +6,7 @@ import { resolve } from 'node:path'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { randomNetworkName } from '../../config/network-name.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
+import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
 import { generateKeyFile } from '../../identity/key-file.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
 import type { Context } from '../context.ts'
@@ -31,12 +32,16 @@ export async function init(context: Context): Promise<number> {
   const key = await publicKey(context)
   const { signer } = key
   const line = formatPublicKey(signer.blob, key.comment)
+  const file = (await readConfigFile(home.config)) ?? {}
   if (!(await exists(home.authorizedKeys))) {
-    await addAuthorizedLine(home.authorizedKeys, line)
+    // Who begins a network may let in and take away other keys; who joins one is let in by its admins.
+    const isFounder = config.network === undefined && file['network'] === undefined
+    await addAuthorizedLine(home.authorizedKeys, isFounder ? `admin ${line}` : line)
     created.push(home.authorizedKeys)
   }
+  const own = await readAuthorizedKeys(home.authorizedKeys).catch(() => undefined)
+  const authorize = own?.grants.get(signer.author)?.admin === true ? `admin ${line}` : line
 
-  const file = (await readConfigFile(home.config)) ?? {}
   const network = (file['network'] as string | undefined) ?? config.network ?? randomNetworkName((n) => randomBytes(n))
   if (config.network !== undefined && config.network !== network) {
     throw new CliError(
@@ -59,13 +64,13 @@ export async function init(context: Context): Promise<number> {
     created.push(home.config)
   }
 
-  output.event({ event: 'init', home: home.dir, network, line, fingerprint: signer.author, created, reached })
+  output.event({ event: 'init', home: home.dir, network, line, authorize, fingerprint: signer.author, created, reached })
   output.result(
     `${created.length > 0 ? 'Made' : 'Kept'} ${home.dir}: network ${network}, signing key ${signer.author} ${'file' in key.place && key.place.file === home.key ? '(0600)' : `in ${keyPlace(key)}`}.`
   )
   if (reached.length === 0 && values['bootstrap'] === undefined) {
     output.result('On each machine that shall store (a Kubo at 127.0.0.1:5001 is used, else storage is built in), run:\n')
-    output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(line)}\n`)
+    output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(authorize)}\n`)
   }
   return EXIT.ok
 }
