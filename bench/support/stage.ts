@@ -39,7 +39,7 @@ export async function createStage(count: number, backend?: (index: number) => re
   const agents: BenchAgent[] = []
   for (let i = 0; i < count; i++) {
     const bootstrap = agents.map(({ address }) => address)
-    agents.push(stack.use(await startAgent(join(dir, `node-${i}`), network, line, bootstrap, backend?.(i))))
+    agents.push(stack.use(await startAgent(join(dir, `node-${i}`), network, `admin ${line}`, bootstrap, backend?.(i))))
   }
   const host = stack.use(await createHost({ privateKey: await freshHostKey(), listen: [] }))
   await host.start()
