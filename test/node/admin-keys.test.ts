@@ -108,6 +108,19 @@ test('a close races what the closed key says: what the close names stays, the re
   for (const end of ends) expect(end).toMatch(/^closed open (revoked|unknown)$/)
 })
 
+test('what a close names is taken from others, also by a node that heard the close first', async () => {
+  using first = await start()
+  using other = await start()
+  const seen = await adminCommand(bob, 3, authorize(eve))
+  other.hear((await adminCommand(ann, 5, close(bob, seen.id))).bytes)
+  first.clock.advance(1_000)
+  other.clock.advance(2_000)
+  first.hear(seen.bytes)
+  expect(await other.admission.take(first.store.adminCommands(), { isVouched: true })).toEqual(['held'])
+  await settled()
+  expect([bob, eve].map((key) => stand(other, key))).toEqual(['closed', 'open'])
+})
+
 test('what a key pinned before a message let it in is not known; then it pins; revoked, its pins are unowned', async () => {
   using core = await start()
   const said = await pin(eve)
