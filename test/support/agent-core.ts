@@ -42,7 +42,12 @@ export interface AgentCore extends Disposable {
 
 /** Makes one; `log` keeps quiet. */
 export function createAgentCore(
-  options: { readonly file?: string; readonly limits?: AuthorLimits; readonly obeysMessages?: boolean } = {}
+  options: {
+    readonly file?: string
+    readonly limits?: AuthorLimits
+    readonly obeysMessages?: boolean
+    readonly isHeld?: () => boolean
+  } = {}
 ): AgentCore {
   const store: Store = openNodeStore(options.file ?? ':memory:')
   const clock = createManualClock()
@@ -71,7 +76,7 @@ export function createAgentCore(
       sets,
       clock,
       log,
-      isHeld: () => false,
+      isHeld: options.isHeld ?? (() => false),
       refuse: (peer, refusal) => refusals.push({ peer, ...refusal }),
       answer: (id, states) => answers.push({ id, states }),
       refusals: { note: (code, claim, peer) => noted.push({ code, claim, peer }) },
