@@ -3,11 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { openKeyCheck, type KeyCheck } from '../../src/node/key-check.ts'
+import { authorizeOperation } from '../../src/protocol/admin-operations.ts'
 import type { PinOperation, UnpinOperation } from '../../src/protocol/command.ts'
 import type { Signer } from '../../src/protocol/signature.ts'
 import { formatPublicKey } from '../../src/protocol/ssh-key.ts'
 import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
-import { author, cidOf, command, grantOf } from '../support/author.ts'
+import { adminCommand, author, cidOf, command, grantOf } from '../support/author.ts'
 
 const [alice, bob, carol] = ['alice', 'bob', 'carol'].map(author) as [Signer, Signer, Signer]
 const line = ({ blob }: Signer): string => formatPublicKey(blob, 'c')
@@ -46,6 +47,23 @@ function wishes(): Map<string, string> {
 }
 
 describe('keys', () => {
+  test('with an admin falls whom it let in by message, and what was said by message stays whatever the file says', async () => {
+    await core.authorise([grantOf(alice, { admin: true }), grantOf(carol)])
+    core.hear((await adminCommand(alice, 1, authorizeOperation(line(bob)), { op: 'close', author: carol.author, keeps: [] })).bytes)
+    {
+      using same = await check([`admin ${line(alice)}`, line(carol)].join('\n'))
+      expect(turns(same)).toEqual([])
+    }
+    using found = await check([`@revoked ${line(alice)}`, line(carol)].join('\n'))
+    expect(new Map(turns(found) as [string, string][])).toEqual(
+      new Map([
+        [alice.author, 'revoked'],
+        [carol.author, 'in'],
+        [bob.author, 'revoked']
+      ])
+    )
+  })
+
   test('in, closed, revoked, other options, and those that stay', async () => {
     const dave = author('dave')
     await core.authorise([grantOf(alice), grantOf(bob), grantOf(carol), { ...grantOf(dave), comment: 'before' }])

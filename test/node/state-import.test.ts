@@ -4,6 +4,7 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest'
 import { createKeyring } from '../../src/node/state-home.ts'
 import { addAuthorizedLine } from '../../src/identity/authorized-keys-edit.ts'
 import { addKnownNodes } from '../../src/identity/known-nodes-file.ts'
+import { authorizeOperation } from '../../src/protocol/admin-operations.ts'
 import { parseAuthorizedKeys } from '../../src/protocol/authorized-keys.ts'
 import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
 import { MAX_AHEAD_MS, MAX_KEY_FILE_BYTES, MAX_KEY_LINES } from '../../src/protocol/limits.ts'
@@ -12,7 +13,7 @@ import { formatStateLine } from '../../src/protocol/state-lines.ts'
 import { lockHome } from '../../src/storage/lock.ts'
 import { RUNS } from '../property/arbitrary.ts'
 import { createAgentCore } from '../support/agent-core.ts'
-import { author, cidOf, command } from '../support/author.ts'
+import { adminCommand, author, cidOf, command } from '../support/author.ts'
 import {
   createHomes,
   exportText,
@@ -58,6 +59,25 @@ async function usedHome(): Promise<{ home: TestHome; text: string }> {
 const stateOf = async (home: TestHome): Promise<unknown[]> => objects(await exportText(home, { at: 1_000 })).slice(0, -1)
 
 describe('into an empty home', () => {
+  test('keys that a message let in, closed or revoked stand as they did, and what they said too', async () => {
+    const home = homes.home()
+    using core = await openAgent(home, [`admin ${line()}`, line(eve, 'eve')].join('\n'))
+    const letIn = await adminCommand(ann, 1, authorizeOperation(line(bob, 'bob')))
+    const ended = await adminCommand(ann, 9, { op: 'revoke', author: eve.author })
+    for (const { bytes } of [letIn, await pin(2, 'z', bob), await pin(3, 'w', eve), ended]) expect(core.hear(bytes)).toBe('accept')
+    const text = await exportText(home, { at: 1_000 })
+    const there = homes.home()
+    expect(await importText(there, text, { at: 1_000 })).toMatchObject({ stored: 4, ending: WHOLE })
+    const keys = readFileSync(there.files.authorizedKeys, 'utf8')
+    expect(keys).not.toContain('bob')
+    using again = createAgentCore({ file: there.files.stateDb })
+    await putKeys(again, keys)
+    expect(again.standings.get(bob.author)).toMatchObject({ voided: false, grant: { comment: 'bob' } })
+    expect(again.standings.get(eve.author)).toMatchObject({ voided: true })
+    expect(again.store.holds(cidOf('z').toString())).toEqual(['default'])
+    expect(again.store.holds(cidOf('w').toString())).toEqual([])
+  })
+
   test('comes all that counts: keys, closed keys, known nodes, commands with their times, and what follows of them', async () => {
     const { home: from, text } = await usedHome()
     const to = homes.home()
