@@ -23,6 +23,15 @@ export interface Keys {
   current(): AuthorizedKeys
 }
 
+function count(keys: number): string {
+  return `${keys} ${keys === 1 ? 'key' : 'keys'}`
+}
+
+/** All that lines of a file come to. */
+function whatItSays({ grants, revoked, problems, skipped }: AuthorizedKeys): string {
+  return JSON.stringify([[...grants.values()], [...revoked], problems.map(({ message }) => message), skipped])
+}
+
 /** A disk that is full now may have room later, milliseconds. */
 const RETRY_MS = 5_000
 
@@ -84,7 +93,8 @@ export function createKeys(
   const watch = watchAuthorizedKeys(options, {
     clock,
     onChange: (next) => {
-      log.info(`${file} changed: ${next.grants.size} keys may command`)
+      // A note of ours changes the text alone.
+      if (whatItSays(next) !== whatItSays(current)) log.info(`${file} changed: ${count(next.grants.size)} may command`)
       apply(next).then(ports.onApplied, (err: unknown) => log.warn(`cannot apply ${file}: ${String(err)}`))
     },
     onProblem: (problem) => {
@@ -102,7 +112,7 @@ export function createKeys(
       cancelRetry = clock.after(RETRY_MS, () => hear([]))
     })
     tellMessages()
-    log.info(`admins spoke of keys: ${standings.count()} may command, ${before} before`)
+    log.info(`admins spoke of keys: ${count(standings.count())} may command, ${before} before`)
   }
 
   return {

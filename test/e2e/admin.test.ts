@@ -199,6 +199,9 @@ test('keys rotate: the new key commands, the old one is closed, what it said sta
   expect(only((await net.as(['status', cid])).events, 'done')).toMatchObject([{ result: 'ok', replicas: 3 }])
   expect((await net.as(['send', 'pin', cid, '--pinset', 'new'])).code).toBe(0)
   expect((await net.as(['send', 'pin', 'bafkqaaa', '--key', old])).code).toBe(4)
+  // New nodes are let in on by the key that all began with.
+  const { authorize } = (await net.as(['init'])).events.at(-1) as unknown as { authorize: string }
+  expect(authorize).toBe(net.line)
   // What it let in stays, and its successor is an admin as it was.
   expect((await sent(ann.home, ['send', 'pin', 'bafkqaaa'])).code).toBe(0)
   expect((await net.as(['keys', 'revoke', ann.fingerprint, '--everywhere'])).code).toBe(0)

@@ -6,9 +6,10 @@ import { resolve } from 'node:path'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { randomNetworkName } from '../../config/network-name.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
-import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
+import { readAuthorizedKeysText } from '../../identity/authorized-keys-file.ts'
 import { generateKeyFile } from '../../identity/key-file.ts'
-import { formatPublicKey } from '../../protocol/ssh-key.ts'
+import { parseAuthorizedKeys } from '../../protocol/authorized-keys.ts'
+import { formatPublicKey, type Author } from '../../protocol/ssh-key.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { shellWord } from '../format.ts'
@@ -39,8 +40,7 @@ export async function init(context: Context): Promise<number> {
     await addAuthorizedLine(home.authorizedKeys, isFounder ? `admin ${line}` : line)
     created.push(home.authorizedKeys)
   }
-  const own = await readAuthorizedKeys(home.authorizedKeys).catch(() => undefined)
-  const authorize = own?.grants.get(signer.author)?.admin === true ? `admin ${line}` : line
+  const authorize = await lineForNodes(home.authorizedKeys, signer.author, line)
 
   const network = (file['network'] as string | undefined) ?? config.network ?? randomNetworkName((n) => randomBytes(n))
   if (config.network !== undefined && config.network !== network) {
@@ -73,6 +73,16 @@ export async function init(context: Context): Promise<number> {
     output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(authorize)}\n`)
   }
   return EXIT.ok
+}
+
+/** What lets this key in on a new node: its own line, or that of the admin key which all began with, where it was rotated since. */
+async function lineForNodes(file: string, author: Author, line: string): Promise<string> {
+  const text = await readAuthorizedKeysText(file).catch(() => '')
+  const { grants, lines } = parseAuthorizedKeys(text)
+  const own = grants.get(author)
+  if (own !== undefined) return own.admin ? `admin ${line}` : line
+  const first = [...grants.values()].find(({ admin }) => admin)
+  return first === undefined ? line : (text.split(/\r?\n/)[(lines.get(first.author) as number) - 1] as string).trim()
 }
 
 function absolute(key: string): string {
