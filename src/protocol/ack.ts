@@ -1,6 +1,6 @@
 /** What a node answers: the state of every operation of one command, whole, under a growing sequence. */
 import { commandIdBytes, commandIdFrom, type CommandId, type Envelope, type Verified } from './envelope.ts'
-import { PROTOCOL_VERSION } from './command.ts'
+import { PROTOCOL_VERSION } from './version.ts'
 import { InvalidMessageError } from './errors.ts'
 import { MAX_ENVELOPE_BYTES, MAX_HELD_BY, MAX_OPERATIONS } from './limits.ts'
 import { nodeIdOf, type NodeId } from './ssh-key.ts'

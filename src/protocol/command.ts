@@ -17,10 +17,8 @@ import {
 } from './limits.ts'
 import { compareHlc, type Hlc } from './order.ts'
 import { keyHash, type Author } from './ssh-key.ts'
+import { PROTOCOL_VERSION } from './version.ts'
 import * as wire from './wire.ts'
-
-/** Version of the payload format that this code writes and the only one it reads. */
-export const PROTOCOL_VERSION = 1
 
 /** The pinset of commands that name none. */
 export const DEFAULT_PINSET = 'default'

@@ -1,5 +1,6 @@
 /** What a node says of itself, signed with its libp2p key; the higher sequence replaces the lower. */
-import { hlcFromWire, PROTOCOL_VERSION } from './command.ts'
+import { hlcFromWire } from './command.ts'
+import { PROTOCOL_VERSION } from './version.ts'
 import type { Envelope, Verified } from './envelope.ts'
 import { InvalidMessageError } from './errors.ts'
 import { MAX_ADDRESSES, MAX_DIGESTS, MAX_METADATA_BYTES, MAX_MULTIADDR_BYTES, MAX_TAGS } from './limits.ts'

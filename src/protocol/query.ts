@@ -2,7 +2,7 @@
 import { CID } from 'multiformats/cid'
 import { FAILURES, REFUSALS, STATUSES, type FailureCode, type RefusalCode, type Status } from './ack.ts'
 import { cidKey } from './cid.ts'
-import { PROTOCOL_VERSION } from './command.ts'
+import { PROTOCOL_VERSION } from './version.ts'
 import { commandIdBytes, commandIdFrom, type CommandId } from './envelope.ts'
 import { InvalidMessageError } from './errors.ts'
 import {

@@ -1,5 +1,5 @@
 /** The asks and answers of `/pinsub/sync/1`: shapes, writing and strict reading. */
-import { PROTOCOL_VERSION } from '../command.ts'
+import { PROTOCOL_VERSION } from '../version.ts'
 import { commandIdBytes, commandIdFrom, type CommandId } from '../envelope.ts'
 import { InvalidMessageError } from '../errors.ts'
 import {
