@@ -1,5 +1,6 @@
 /** Writes test/vectors/*.json from fixed seeds: `node scripts/vectors.ts`. A test holds the committed files against it. */
 import { writeFileSync } from 'node:fs'
+import { adminVectors } from '../test/vectors/source/admin.ts'
 import { brokenVectors } from '../test/vectors/source/broken.ts'
 import { keyVectors, signatureVectors } from '../test/vectors/source/keys.ts'
 import { negentropyVectors } from '../test/vectors/source/negentropy.ts'
@@ -24,7 +25,8 @@ export async function vectorFiles(): Promise<ReadonlyMap<string, string>> {
     'sync.json': negentropyVectors(),
     'sync-messages.json': await syncVectors(),
     'order.json': orderVectors(),
-    'wish.json': wishVectors()
+    'wish.json': wishVectors(),
+    'admin.json': adminVectors()
   }
   return new Map(Object.entries(files).map(([name, vectors]) => [name, `${JSON.stringify(vectors, undefined, 2)}\n`]))
 }

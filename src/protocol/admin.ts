@@ -138,7 +138,7 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
     const { grant } = outcome.standing
     const place = places.get(author) as KeyPlace
     for (const one of own) {
-      const late = whyLate(one.command, outcome)
+      const late = isOwnEnd(one, outcome) ? undefined : whyLate(one.command, outcome)
       const code = late ?? (grant.admin ? enforce(one, grant, place) : 'operation')
       const state: OperationState = code === undefined ? { status: 'applied' } : { status: 'refused', code }
       ;(states.get(one.command.id) as OperationState[])[one.index] = state
@@ -189,6 +189,11 @@ function whyLate({ id, acceptedAt }: AdminCommand, { standing, keeps }: KeyOutco
   if (keeps !== undefined) return keeps.has(id) ? undefined : 'expired'
   if (standing.closedAt !== undefined && acceptedAt > standing.closedAt) return 'expired'
   return closedAt(standing.grant, acceptedAt)
+}
+
+/** Whether it is with this that a key has revoked itself: the one thing it said that counts. */
+function isOwnEnd({ operation, command }: Said, { word }: KeyOutcome): boolean {
+  return operation.op === 'revoke' && operation.author === command.author && word?.says === 'revoke' && word.command === command.id
 }
 
 /** Of each author all that it said, the oldest first. */

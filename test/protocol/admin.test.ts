@@ -183,7 +183,9 @@ describe('taking away', () => {
   })
 
   test('a key revokes itself', () => {
-    const result = outcome(FILE, [said('b', 1, revoke('b'), authorize(key('x')))])
+    const one = said('b', 1, revoke('b'), authorize(key('x')))
+    const result = outcome(FILE, [one])
+    expect(states(result, one)).toEqual(['applied', 'unauthorised'])
     expect([stand(result, 'b'), stand(result, 'x')]).toEqual(['revoked', 'unknown'])
   })
 })

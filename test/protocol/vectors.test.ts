@@ -15,6 +15,7 @@ import { createSeedSigner, signedBytes, toSshsig, verifySignature, type Namespac
 import { authorOf, blobOfNodeId, formatPublicKey, nodeIdOf, parseKeyBase64 } from '../../src/protocol/ssh-key.ts'
 import { decodeSyncAnswer, decodeSyncAsk } from '../../src/protocol/sync/messages.ts'
 import { decide, type Register, type Standing } from '../../src/protocol/wish.ts'
+import { vectorOutcome, type AdminVector } from '../vectors/source/admin.ts'
 import { hex } from '../vectors/source/make.ts'
 import { plain } from '../vectors/source/plain.ts'
 
@@ -71,6 +72,13 @@ describe('broken envelopes', () => {
       return (expected === 'ack' ? decodeAck : decodePresence)(verified, 'blue-otter-7f3a')
     })
     expect(fault).toBe(code)
+  })
+})
+
+describe('admin operations', () => {
+  test.each(read('admin.json') as unknown as AdminVector[])('$name: $comment', ({ file, commands, keys, states, nodes }) => {
+    expect(vectorOutcome(file, commands)).toEqual({ keys, states, nodes })
+    expect(vectorOutcome(file, commands.toReversed())).toEqual({ keys, states, nodes })
   })
 })
 
