@@ -35,6 +35,9 @@ function whatItSays({ grants, revoked, problems, skipped }: AuthorizedKeys): str
 /** A disk that is full now may have room later, milliseconds. */
 const RETRY_MS = 5_000
 
+/** Whoever writes the file over and over keeps it as he likes. */
+const MAX_NOTE_TRIES = 5
+
 /** Makes it; `extraLines` count besides the file. */
 export function createKeys(
   options: { readonly file: string; readonly extraLines: readonly string[] },
@@ -81,11 +84,14 @@ export function createKeys(
 
   const note = async (lines: readonly string[]): Promise<void> => {
     if (isStopped) return
-    const kept = await keepMessageNote(file, lines)
-    // An old text that is saved back at once is a change only to whoever has seen this one.
-    if (kept === 'written') await watch.reload()
+    let kept = await keepMessageNote(file, lines)
+    // An old text that is saved back at once is a change only to a watch that has seen this one.
+    for (let tries = 1; kept === 'written' && tries < MAX_NOTE_TRIES; tries++) {
+      await watch.reload()
+      kept = await keepMessageNote(file, lines)
+    }
     const text = lines.join('\n')
-    if (kept !== 'refused' || lines.length === 0 || text === obeyed) return
+    if (isStopped || kept !== 'refused' || lines.length === 0 || text === obeyed) return
     obeyed = text
     log.info(`${file} is not pinsub's own, or not to be written: what admins said by message is obeyed from the store (pinsub keys list)`)
   }
