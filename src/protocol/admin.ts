@@ -6,9 +6,8 @@ import type { AdminOperation, CloseOperation, TrustOperation } from './admin-ope
 import type { OperationState, RefusalCode } from './ack.ts'
 import type { CommandId } from './envelope.ts'
 import { closedAt, isWithin, type Grant } from './grants.ts'
-import { compareMoments, comparePlaces, placeBelow, type KeyPlace, type Moment } from './key-order.ts'
-import { MAX_KEY_DEPTH, MAX_KEY_LINES } from './limits.ts'
-import type { Hlc } from './order.ts'
+import { MAX_KEY_LINES } from './limits.ts'
+import { compareRank, type Hlc, type Rank } from './order.ts'
 import type { Author, NodeId } from './ssh-key.ts'
 import type { Standing } from './wish.ts'
 
@@ -68,6 +67,18 @@ interface Said extends Moment {
   readonly command: AdminCommand
 }
 
+/** Where a key stands: with the file, itself or by those it succeeded, or behind all of these; and whom it let in, the first said first. */
+interface Place {
+  readonly isFiled: boolean
+  readonly below: Author[]
+}
+
+/** One thing that was said, in the order that all nodes share. */
+interface Moment {
+  readonly rank: Rank
+  readonly index: number
+}
+
 /** What those above a key said of it: any revoke, and the newest of the others. */
 interface Verdicts {
   revoked?: Said
@@ -78,25 +89,11 @@ interface Verdicts {
 /** Works it out, in time about proportional to the number of operations. */
 export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]): AdminOutcome {
   const said = sayings(commands)
-  const places = new Map<Author, KeyPlace>()
+  const places = new Map<Author, Place>()
   const verdicts = new Map<Author, Verdicts>()
   const keys = new Map<Author, KeyOutcome>()
   const nodes = new Map<NodeId, Said & { readonly operation: TrustOperation }>()
   const states = new Map(commands.map(({ id, operations }) => [id, operations.map(unheard)]))
-  /** Keys that are still to be judged, from the highest down. */
-  const queue: Author[] = []
-
-  const enqueue = (author: Author, place: KeyPlace): void => {
-    places.set(author, place)
-    let [low, high] = [0, queue.length]
-    while (low < high) {
-      const middle = (low + high) >> 1
-      if (comparePlaces(places.get(queue[middle] as Author) as KeyPlace, place) < 0) low = middle + 1
-      else high = middle
-    }
-    queue.splice(low, 0, author)
-  }
-
   const verdictsOf = (author: Author): Verdicts => {
     const known = verdicts.get(author) ?? {}
     verdicts.set(author, known)
@@ -104,7 +101,7 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
   }
 
   /** Puts an operation of a key in force; returns why not. Whom it is about stands below, or was not let in yet. */
-  const enforce = (one: Said, grant: Grant, place: KeyPlace): RefusalCode | undefined => {
+  const enforce = (one: Said, grant: Grant, place: Place): RefusalCode | undefined => {
     const { operation } = one
     if (isTrust(operation)) {
       if (isNewer(one, nodes.get(operation.node))) nodes.set(operation.node, { ...one, operation })
@@ -123,8 +120,9 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
       const granted = succeeds ? { ...grant, author, comment: key.comment } : key.grant
       if (!isWithin(granted, grant)) return 'operation'
       if (!places.has(author)) {
-        if (places.size >= MAX_KEY_LINES || place.path.length >= MAX_KEY_DEPTH) return 'quota'
-        enqueue(author, placeBelow(place, one, succeeds))
+        if (places.size >= MAX_KEY_LINES) return 'quota'
+        places.set(author, { isFiled: place.isFiled && succeeds, below: [] })
+        place.below.push(author)
       }
       if (isNewer(one, known.authorized)) known.authorized = { ...one, grant: granted, line }
     }
@@ -136,7 +134,7 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
     const outcome = judge(author, filed, verdicts.get(author) ?? {}, own)
     keys.set(author, outcome)
     const { grant } = outcome.standing
-    const place = places.get(author) as KeyPlace
+    const place = places.get(author) as Place
     for (const one of own) {
       const late = isOwnEnd(one, outcome) ? undefined : whyLate(one.command, outcome)
       const code = late ?? (grant.admin ? enforce(one, grant, place) : 'operation')
@@ -145,11 +143,21 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
     }
   }
 
-  filed.order.forEach((author, line) => enqueue(author, { isFiled: true, line, path: [] }))
+  /** Judges the keys at or below these, each before those that it let in, all that one let in before the next. */
+  const descend = (roots: readonly Author[], isMeant: (place: Place) => boolean): void => {
+    const rest = roots.toReversed()
+    for (let author = rest.pop(); author !== undefined; author = rest.pop()) {
+      if (!keys.has(author)) decide(author)
+      for (const below of (places.get(author) as Place).below.toReversed()) if (isMeant(places.get(below) as Place)) rest.push(below)
+    }
+  }
+
   // What a key said before its line was taken away still counts, behind all that have one.
-  const gone = [...filed.standings.keys()].filter((author) => !places.has(author)).toSorted()
-  gone.forEach((author, i) => enqueue(author, { isFiled: true, line: filed.order.length + i, path: [] }))
-  for (let author = queue.shift(); author !== undefined; author = queue.shift()) decide(author)
+  const gone = new Set(filed.standings.keys()).difference(new Set(filed.order))
+  const roots = [...filed.order, ...[...gone].toSorted()]
+  for (const author of roots) places.set(author, { isFiled: true, below: [] })
+  descend(roots, ({ isFiled }) => isFiled)
+  descend(roots, () => true)
 
   return {
     keys,
@@ -211,6 +219,10 @@ function sayings(commands: readonly AdminCommand[]): Map<Author, Said[]> {
 
 function subjectOf(operation: Exclude<AdminOperation, TrustOperation>): Author {
   return operation.op === 'authorize' ? operation.key.author : operation.author
+}
+
+function compareMoments(a: Moment, b: Moment): number {
+  return compareRank(a.rank, b.rank) || a.index - b.index
 }
 
 function isNewer(one: Moment, other: Moment | undefined): boolean {

@@ -66,9 +66,6 @@ export const MAX_KEY_LINE_BYTES = 4 * 1024
 /** Commands that a `close` lets stand, 34 bytes each: who has let in a thousand keys closes itself by a file. */
 export const MAX_KEPT_COMMANDS = 1_000
 
-/** Keys from the file to a key that was let in by message, each by the one before: a key that is rotated each day lasts three years. */
-export const MAX_KEY_DEPTH = 1_000
-
 /** Envelopes of an author without a pinset: some 3,000 changes of keys; all of them are gone through at each further one. */
 export const MAX_ADMIN_BYTES = 1024 * 1024
 
