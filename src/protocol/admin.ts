@@ -67,9 +67,9 @@ interface Said extends Moment {
   readonly command: AdminCommand
 }
 
-/** Where a key stands: with the file, itself or by those it succeeded, or behind all of these; and whom it let in, the first said first. */
+/** Where a key stands: whether it succeeds the one that let it in, and whom it let in itself, the first said first. */
 interface Place {
-  readonly isFiled: boolean
+  readonly succeeds: boolean
   readonly below: Author[]
 }
 
@@ -121,7 +121,7 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
       if (!isWithin(granted, grant)) return 'operation'
       if (!places.has(author)) {
         if (places.size >= MAX_KEY_LINES) return 'quota'
-        places.set(author, { isFiled: place.isFiled && succeeds, below: [] })
+        places.set(author, { succeeds, below: [] })
         place.below.push(author)
       }
       if (isNewer(one, known.authorized)) known.authorized = { ...one, grant: granted, line }
@@ -155,8 +155,9 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
   // What a key said before its line was taken away still counts, behind all that have one.
   const gone = new Set(filed.standings.keys()).difference(new Set(filed.order))
   const roots = [...filed.order, ...[...gone].toSorted()]
-  for (const author of roots) places.set(author, { isFiled: true, below: [] })
-  descend(roots, ({ isFiled }) => isFiled)
+  for (const author of roots) places.set(author, { succeeds: false, below: [] })
+  // Whoever succeeded a key of the file, and so on, stands with the file; the others come behind all of these.
+  descend(roots, ({ succeeds }) => succeeds)
   descend(roots, () => true)
 
   return {

@@ -75,6 +75,11 @@ const CASES: readonly [name: string, comment: string, commands: readonly AdminVe
     [said('1', 'a', 5, authorize('x', 'admin ')), said('2', 'b', 1, authorize('y', 'admin ')), said('3', 'y', 6, revoke('x')), said('4', 'x', 7, revoke('y'))]
   ],
   [
+    'file-first',
+    'keys of the file stand above all that were let in by message',
+    [said('1', 'a', 1, authorize('x', 'admin ')), said('2', 'x', 2, revoke('b'), revoke('c')), said('3', 'b', 3, revoke('x'))]
+  ],
+  [
     'rotated',
     'a successor takes its place; the old key closes itself',
     [
