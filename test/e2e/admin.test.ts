@@ -81,7 +81,7 @@ test('the file that pinsub made notes it; one below .ssh is obeyed from the stor
   const ssh = net.sandbox.path('d/.ssh')
   mkdirSync(ssh, { recursive: true, mode: 0o700 })
   const foreign = join(ssh, 'authorized_keys')
-  writeFileSync(foreign, `${net.line}\n`, { mode: 0o600 })
+  writeFileSync(foreign, `${net.authorize}\n`, { mode: 0o600 })
   const home = net.sandbox.path('d/home')
   const args = agentArgs(home, '--network', net.name, '--authorized-keys', foreign, '--bootstrap', (a as Agent).address)
   const d = await startAgent(net.sandbox, home, args)
@@ -91,7 +91,7 @@ test('the file that pinsub made notes it; one below .ssh is obeyed from the stor
   expect((await net.as(['keys', 'add', ann.line, '--everywhere', '--wait', '4'])).code).toBe(0)
   await until('it is noted', () => readFileSync(join((a as Agent).home, 'authorized_keys'), 'utf8').includes('# by message, last on '))
   expect(readFileSync(join((a as Agent).home, 'authorized_keys'), 'utf8')).toContain(`#   let in   ${ann.fingerprint}`)
-  expect(readFileSync(foreign, 'utf8')).toBe(`${net.line}\n`)
+  expect(readFileSync(foreign, 'utf8')).toBe(`${net.authorize}\n`)
   await d.process.complaint(/is obeyed from the store/)
   const listed = only(
     (await net.sandbox.run(['keys', 'list', '--home', home, '--authorized-keys', foreign, '--json'])).events,
@@ -110,7 +110,7 @@ test('a file that is mounted read-only is obeyed from the store', { timeout: 60_
   const folder = net.sandbox.path('keys')
   mkdirSync(folder)
   const file = join(folder, 'authorized_keys')
-  writeFileSync(file, `# made by pinsub\n${net.line}\n`, { mode: 0o600 })
+  writeFileSync(file, `# made by pinsub\n${net.authorize}\n`, { mode: 0o600 })
   const home = net.sandbox.path('d')
   const args = agentArgs(home, '--network', net.name, '--authorized-keys', file, '--bootstrap', (a as Agent).address)
   const d = net.sandbox.spawn('unshare', ['--mount', 'sh', '-c', IN_READ_ONLY, folder, process.execPath, PINSUB, ...args], {
@@ -201,7 +201,7 @@ test('keys rotate: the new key commands, the old one is closed, what it said sta
   expect((await net.as(['send', 'pin', 'bafkqaaa', '--key', old])).code).toBe(4)
   // New nodes are let in on by the key that all began with.
   const { authorize } = (await net.as(['init'])).events.at(-1) as unknown as { authorize: string }
-  expect(authorize).toBe(net.line)
+  expect(authorize).toBe(net.authorize)
   // What it let in stays, and its successor is an admin as it was.
   expect((await sent(ann.home, ['send', 'pin', 'bafkqaaa'])).code).toBe(0)
   expect((await net.as(['keys', 'revoke', ann.fingerprint, '--everywhere'])).code).toBe(0)

@@ -23,8 +23,10 @@ export interface TestNetwork extends AsyncDisposable {
   readonly name: string
   /** The author's home; its known_nodes are the agents. */
   readonly home: string
-  /** The line that lets the author in, with `admin`. */
+  /** The author's public line. */
   readonly line: string
+  /** The line that lets the author in, with `admin`. */
+  readonly authorize: string
   readonly agents: readonly Agent[]
   /** Runs a command as the author, with `--json`. */
   as(args: readonly string[], options?: RunOptions): Promise<Ended>
@@ -53,11 +55,11 @@ export async function createNetwork(count = 3): Promise<TestNetwork> {
   const home = sandbox.path('you')
   const as = (args: readonly string[], options?: RunOptions): Promise<Ended> => sandbox.run([...args, '--home', home, '--json'], options)
   const { events } = await as(['init'])
-  const { network: name, authorize: line } = events[0] as unknown as { network: string; authorize: string }
+  const { network: name, line, authorize } = events[0] as unknown as { network: string; line: string; authorize: string }
 
   const start = (letter: string, ...more: string[]): Promise<Agent> => {
     const at = sandbox.path(letter)
-    return startAgent(sandbox, at, agentArgs(at, '--network', name, '--authorize', line, ...more))
+    return startAgent(sandbox, at, agentArgs(at, '--network', name, '--authorize', authorize, ...more))
   }
   const first = await start('a')
   const others = await Promise.all(['b', 'c', 'd'].slice(0, count - 1).map((letter) => start(letter, '--bootstrap', first.address)))
@@ -72,6 +74,7 @@ export async function createNetwork(count = 3): Promise<TestNetwork> {
     name,
     home,
     line,
+    authorize,
     agents,
     as,
     async stranger(as) {
