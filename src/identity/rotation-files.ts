@@ -30,12 +30,20 @@ export async function rotationStage({ key, next }: RotationFiles): Promise<Rotat
   )
 }
 
-/** Puts the old key aside and the next one in its place, `.pub` files too; returns where the old one is now. */
-export async function takeOver({ key, next }: RotationFiles, date: string): Promise<string> {
-  const old = await freeName(`${key}.closed-${date}`)
-  for (const suffix of ['.pub', '']) if (await exists(key + suffix)) await rename(key + suffix, old + suffix)
-  for (const suffix of ['.pub', '']) if (await exists(next + suffix)) await rename(next + suffix, key + suffix)
+/**
+ * Puts the old key aside and the next one in its place, `.pub` files too; returns where the old one is now, undefined where an earlier
+ * run had put it aside.
+ */
+export async function takeOver({ key, next }: RotationFiles, date: string): Promise<string | undefined> {
+  const old = (await exists(key)) ? await freeName(`${key}.closed-${date}`) : undefined
+  if (old !== undefined) await move(key, old)
+  await move(next, key)
   return old
+}
+
+/** The private half last: as long as it is there the rest can be done again. */
+async function move(from: string, to: string): Promise<void> {
+  for (const suffix of ['.pub', '']) if (await exists(from + suffix)) await rename(from + suffix, to + suffix)
 }
 
 async function freeName(name: string): Promise<string> {

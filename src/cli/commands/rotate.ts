@@ -67,8 +67,9 @@ function stopped({ output }: Context, exit: number): number {
 async function finish({ output }: Context, files: RotationFiles): Promise<number> {
   const old = await takeOver(files, new Date().toISOString().slice(0, 10).replaceAll('-', ''))
   const line = (await readFile(`${files.key}.pub`, 'utf8')).trim()
-  output.event({ event: 'rotated', line, file: files.key, old })
-  output.note(`${files.key} is the new key. The old one is ${old}: what it said stays, nothing new of it counts; delete it.`)
+  output.event({ event: 'rotated', line, file: files.key, old: old ?? null })
+  const rest = old === undefined ? '' : ` The old one is ${old}: what it said stays, nothing new of it counts; delete it.`
+  output.note(`${files.key} is the new key.${rest}`)
   output.result(line)
   return EXIT.ok
 }
