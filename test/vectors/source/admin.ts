@@ -101,7 +101,7 @@ function idOf(name: string): string {
 }
 
 /** A command of a vector as the code takes it. */
-export function vectorCommand({ id, by, time, accepted, ops }: AdminVectorCommand): AdminCommand {
+function vectorCommand({ id, by, time, accepted, ops }: AdminVectorCommand): AdminCommand {
   const operations = ops.map((op): AdminOperation => {
     switch (op.op) {
       case 'authorize':
