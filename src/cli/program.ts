@@ -10,7 +10,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub init                              a home, a key and a network of your own
   pinsub init --bootstrap 203.0.113.1      once the first node runs`,
   node: `
-  pinsub node --network blue-otter-7f3a91 --authorize 'ssh-ed25519 AAAA… you@laptop'
+  pinsub node --network blue-otter-7f3a91 --authorize 'admin ssh-ed25519 AAAA… you@laptop'
   pinsub node --bootstrap 203.0.113.1 --backend kubo
   pinsub node --start-daemon 'ipfs daemon'
   pinsub node --listen /ip4/127.0.0.1/tcp/0 --json
@@ -48,7 +48,13 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub keys remove ci@build              by comment, fingerprint or line
   pinsub keys revoke SHA256:Qm3vT
   pinsub keys check new_authorized_keys    what it would do to this node
+  pinsub keys revoke SHA256:… --everywhere the same by message, on every node (add, remove too)
+  pinsub keys rotate                       a new signing key in place of this one, on every node
   pinsub keys list`,
+  adopt: `
+  pinsub adopt                             what a revoked key had pinned is yours from now on`,
+  rotate: `
+  pinsub keys rotate                       run it again where it was interrupted`,
   log: `
   pinsub log                               the last 50, on a node or on your laptop
   pinsub log --since 24h --op unpin        who let go of what

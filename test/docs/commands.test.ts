@@ -76,7 +76,7 @@ describe('every command line that is shown can be given', () => {
 
   test('a wrong one would be found', async () => {
     await expect(parse(['send', 'pin', 'CID', '--nmae', 'x'])).rejects.toThrow('unknown option')
-    await expect(parse(['keys', 'rotate'])).rejects.toThrow(/unknown command|too many arguments/)
+    await expect(parse(['keys', 'rotat'])).rejects.toThrow(/unknown command|too many arguments/)
     await expect(parse(['send', 'pin'])).rejects.toThrow('missing required argument')
   })
 })
