@@ -83,8 +83,10 @@ interface Moment {
 interface Verdicts {
   revoked?: Said
   authorized?: Said & { readonly grant: Grant; readonly line: string }
-  closed?: Said & { readonly operation: CloseOperation }
+  closed?: Close
 }
+
+type Close = Said & { readonly operation: CloseOperation }
 
 /** Works it out, in time about proportional to the number of operations. */
 export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]): AdminOutcome {
@@ -108,8 +110,8 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
       return undefined
     }
     const author = subjectOf(operation)
-    // What a key says of itself was looked at when it was judged.
-    if (author === one.command.author) return operation.op === 'authorize' ? 'operation' : undefined
+    // That it closes itself was looked at when it was judged; whoever stole it must not be able to make it fall with all it let in.
+    if (author === one.command.author) return operation.op === 'close' ? undefined : 'operation'
     if (keys.has(author)) return 'operation'
     const known = verdictsOf(author)
     if (operation.op === 'revoke') known.revoked ??= one
@@ -117,7 +119,7 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
       if (isNewer(one, known.closed)) known.closed = { ...one, operation }
     } else {
       const { key, line, succeeds } = operation
-      const granted = succeeds ? { ...grant, author, comment: key.comment } : key.grant
+      const granted = succeeds ? { ...grant, author, comment: key.comment } : endingWith(key.grant, grant)
       if (!isWithin(granted, grant)) return 'operation'
       if (!places.has(author)) {
         if (places.size >= MAX_KEY_LINES) return 'quota'
@@ -136,7 +138,7 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
     const { grant } = outcome.standing
     const place = places.get(author) as Place
     for (const one of own) {
-      const late = isOwnEnd(one, outcome) ? undefined : whyLate(one.command, outcome)
+      const late = whyLate(one.command, outcome)
       const code = late ?? (grant.admin ? enforce(one, grant, place) : 'operation')
       const state: OperationState = code === undefined ? { status: 'applied' } : { status: 'refused', code }
       ;(states.get(one.command.id) as OperationState[])[one.index] = state
@@ -174,22 +176,31 @@ function judge(author: Author, filed: FiledKeys, { revoked, authorized, closed }
   const letIn = isInFile ? undefined : authorized
   const grant = (letIn?.grant ?? base?.grant) as Grant
   const line = letIn === undefined ? {} : { line: letIn.line }
-  const itself = (op: 'close' | 'revoke'): Said | undefined =>
-    grant.admin ? own.find(({ operation }) => operation.op === op && operation.author === author) : undefined
 
-  const end = revoked ?? itself('revoke')
-  if (end !== undefined) return { standing: { grant, voided: true }, word: wordOf(end, 'revoke'), ...line }
+  if (revoked !== undefined) return { standing: { grant, voided: true }, word: wordOf(revoked, 'revoke'), ...line }
   if (filed.revoked.has(author) || base?.voided === true) return { standing: { grant, voided: true }, ...line }
-  // Its first word: what a key says after it has closed itself counts no more.
-  const ownClose = itself('close')
-  const close = ownClose === undefined || isNewer(closed ?? ownClose, ownClose) ? closed : ownClose
+  const close = firstAccepted(grant.admin ? own.filter((one) => isClose(one, author)) : [], closed)
   if (close !== undefined && isNewer(close, authorized)) {
-    const { operation, command } = close as NonNullable<Verdicts['closed']>
+    const { operation, command } = close
     const keeps = new Set([...operation.keeps, ...(command.author === author ? [command.id] : [])])
     return { standing: { grant, closedAt: command.acceptedAt, voided: false }, word: wordOf(close, 'close'), keeps, ...line }
   }
   if (letIn === undefined) return { standing: base as Standing }
   return { standing: { grant, voided: false }, word: wordOf(letIn, 'authorize'), ...line }
+}
+
+/**
+ * Which `close` of a key holds: of its own the one that was accepted first, by our clock or that of a node we trust, and the newest of
+ * others unless that came later. By their own times a thief of a key that was closed would close it anew and earlier, keeping what he likes.
+ */
+function firstAccepted(own: readonly Close[], others: Close | undefined): Close | undefined {
+  const [first] = own.toSorted((a, b) => a.command.acceptedAt - b.command.acceptedAt || compareMoments(a, b))
+  if (first === undefined || others === undefined) return first ?? others
+  return first.command.acceptedAt < others.command.acceptedAt ? first : others
+}
+
+function isClose(one: Said, author: Author): one is Close {
+  return one.operation.op === 'close' && one.operation.author === author
 }
 
 /** Why a command does not count for the time at which it came: undefined where it does. */
@@ -198,11 +209,6 @@ function whyLate({ id, acceptedAt }: AdminCommand, { standing, keeps }: KeyOutco
   if (keeps !== undefined) return keeps.has(id) ? undefined : 'expired'
   if (standing.closedAt !== undefined && acceptedAt > standing.closedAt) return 'expired'
   return closedAt(standing.grant, acceptedAt)
-}
-
-/** Whether it is with this that a key has revoked itself: the one thing it said that counts. */
-function isOwnEnd({ operation, command }: Said, { word }: KeyOutcome): boolean {
-  return operation.op === 'revoke' && operation.author === command.author && word?.says === 'revoke' && word.command === command.id
 }
 
 /** Of each author all that it said, the oldest first. */
@@ -216,6 +222,11 @@ function sayings(commands: readonly AdminCommand[]): Map<Author, Said[]> {
   }
   for (const own of said.values()) own.sort(compareMoments)
   return said
+}
+
+/** A grant that ends no later than another. */
+function endingWith(grant: Grant, { expiryTime }: Grant): Grant {
+  return expiryTime === undefined ? grant : { ...grant, expiryTime: Math.min(expiryTime, grant.expiryTime ?? expiryTime) }
 }
 
 function subjectOf(operation: Exclude<AdminOperation, TrustOperation>): Author {

@@ -37,15 +37,14 @@ export function refusalOf(grant: Grant, rights: readonly Right[], pinset: string
   return rights.every((right) => grant.rights.includes(right)) ? undefined : 'operation'
 }
 
-/** Whether everything that `grant` allows is allowed by `other` too, and ends no later. */
+/** Whether everything that `grant` allows is allowed by `other` too, for however long. */
 export function isWithin(grant: Grant, other: Grant): boolean {
-  const { pinsets, expiryTime = Infinity } = grant
+  const { pinsets } = grant
   return (
     (other.admin || !grant.admin) &&
     grant.rights.every((right) => other.rights.includes(right)) &&
     // A `*` in a pattern of ours is met by a `*` of theirs alone, which then meets whatever it stands for.
-    (other.pinsets === undefined || (pinsets !== undefined && pinsets.every((pattern) => coversPinset(other, pattern)))) &&
-    expiryTime <= (other.expiryTime ?? Infinity)
+    (other.pinsets === undefined || (pinsets !== undefined && pinsets.every((pattern) => coversPinset(other, pattern))))
   )
 }
 

@@ -75,6 +75,16 @@ const CASES: readonly [name: string, comment: string, commands: readonly AdminVe
     [said('1', 'a', 5, authorize('x', 'admin ')), said('2', 'b', 1, authorize('y', 'admin ')), said('3', 'y', 6, revoke('x')), said('4', 'x', 7, revoke('y'))]
   ],
   [
+    'thief',
+    'of the closes of a key by itself that holds which was accepted first, whatever their times',
+    [
+      said('1', 'a', 1, authorize('x')),
+      said('2', 'a', 2, succeed('s')),
+      said('3', 'a', 3, close('a', '1', '2')),
+      { ...said('4', 'a', 1, authorize('t'), close('a', '4')), accepted: 9 }
+    ]
+  ],
+  [
     'file-first',
     'keys of the file stand above all that were let in by message',
     [said('1', 'a', 1, authorize('x', 'admin ')), said('2', 'x', 2, revoke('b'), revoke('c')), said('3', 'b', 3, revoke('x'))]
@@ -91,7 +101,7 @@ const CASES: readonly [name: string, comment: string, commands: readonly AdminVe
     ]
   ],
   ['revoked-in-file', '@revoked in the file voids a key and what it let in', [said('1', 'b', 1, authorize('x'))], `${line('a', 'admin ')}\n@revoked ${line('b')}`],
-  ['itself', 'a key may revoke itself', [said('1', 'b', 1, revoke('b'))]],
+  ['itself', 'a key does not revoke itself', [said('1', 'b', 1, revoke('b'))]],
   ['nodes', 'the newest word on a node counts', [said('1', 'a', 2, { op: 'distrust', node }), said('2', 'b', 1, { op: 'trust', node })]]
 ]
 
