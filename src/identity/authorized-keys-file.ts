@@ -73,8 +73,8 @@ export function othersMayWrite(mode: number, uid: number, gid: number): boolean 
   return (mode & (privateGroup ? 0o002 : 0o022)) !== 0
 }
 
-/** By its name, or by where links lead. */
-async function isBelowSsh(file: string): Promise<boolean> {
+/** Whether a file lies below a folder `.ssh`, by its name or by where links lead. */
+export async function isBelowSsh(file: string): Promise<boolean> {
   const path = resolve(file)
   const folder = await realpath(dirname(path)).catch(() => dirname(path))
   const target = await realpath(path).catch(() => path)

@@ -1,6 +1,8 @@
 /** The files of a key that is being replaced: every step leaves a state from which the next run goes on. */
 import { access, rename } from 'node:fs/promises'
+import { isBelowSsh } from './authorized-keys-file.ts'
 import { IdentityError } from './errors.ts'
+import { createFile } from './files.ts'
 
 /** How far the replacement of a key file has come: not begun, the next key is there, or the old one was put aside already. */
 export type RotationStage = 'fresh' | 'next' | 'aside'
@@ -18,8 +20,12 @@ export function rotationFiles(key: string): RotationFiles {
   return { key, next: `${key}.next` }
 }
 
-/** Looks how far it is. Throws {@link IdentityError} `missing` where there is no key at all. */
+/**
+ * Looks how far it is. Throws {@link IdentityError}: `missing` where there is no key at all, `foreign` for one below a folder `.ssh`:
+ * it logs in somewhere, and another in its place would not.
+ */
 export async function rotationStage({ key, next }: RotationFiles): Promise<RotationStage> {
+  if (await isBelowSsh(key)) throw new IdentityError('foreign', key, `${key} is not replaced: ssh logs in with it too`)
   const [hasKey, hasNext] = await Promise.all([exists(key), exists(next)])
   if (hasKey) return hasNext ? 'next' : 'fresh'
   if (hasNext) return 'aside'
@@ -28,6 +34,11 @@ export async function rotationStage({ key, next }: RotationFiles): Promise<Rotat
     key,
     `there is no key ${key}: make a key with "pinsub init" or "pinsub keys gen", or name one with --key`
   )
+}
+
+/** Puts the public line beside the next key where a run was killed before it did. */
+export async function ensurePublic({ next }: RotationFiles, line: string): Promise<void> {
+  if (!(await exists(`${next}.pub`))) await createFile(`${next}.pub`, `${line}\n`, 0o644)
 }
 
 /**

@@ -82,7 +82,8 @@ export function createAdmission(options: { readonly network: string; readonly ba
     if (standing === undefined || standing.voided) return 'unauthorised'
     const acceptedAt = isVouched ? Math.min(offered.acceptedAt, now) : now
     // Another may have heard it in time, and vouch for that: it is not skipped for good.
-    if (!standings.keeps(envelope.author, id)) {
+    const isKept = standings.keeps(envelope.author, id)
+    if (!isKept) {
       if (standing.closedAt !== undefined && acceptedAt > standing.closedAt) return 'expired'
       const closed = closedAt(standing.grant, acceptedAt)
       if (closed !== undefined) return closed
@@ -91,8 +92,9 @@ export function createAdmission(options: { readonly network: string; readonly ba
     if (set !== undefined && command.pinset !== set.pinset) throw new InvalidMessageError('shape', 'a command of another pinset')
     if (command.time.ms > now + MAX_AHEAD_MS) return 'skew'
     if (command.pinset !== undefined && !coversPinset(standing.grant, command.pinset)) return 'pinset'
-    if (sets.hasRoom(command)) return { command, bytes: offered.envelope, acceptedAt }
-    skip(id)
+    if (isKept || sets.hasRoom(command, standing.grant.admin)) return { command, bytes: offered.envelope, acceptedAt }
+    // Of what an admin said each word may matter once others are gone.
+    if (command.pinset !== undefined) skip(id)
     return 'quota'
   }
 

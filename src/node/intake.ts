@@ -97,7 +97,7 @@ export function createIntake(options: { readonly network: string }, ports: Intak
       if (command.pinset !== undefined && !coversPinset(grant, command.pinset)) {
         return refuse(command, 'pinset', now)
       }
-      if (!ports.sets.hasRoom(command)) return refuse(command, 'quota', now)
+      if (!ports.sets.hasRoom(command, grant.admin)) return refuse(command, 'quota', now)
       if (pending.size >= MAX_PENDING_COMMANDS) return { verdict: 'ignore', reason: 'busy' }
       pending.set(id, { command, bytes, acceptedAt: now })
       timer ??= clock.after(0, flush)

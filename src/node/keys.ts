@@ -35,8 +35,10 @@ function whatItSays({ grants, revoked, problems, skipped }: AuthorizedKeys): str
 /** A disk that is full now may have room later, milliseconds. */
 const RETRY_MS = 5_000
 
-/** Whoever writes the file over and over keeps it as he likes. */
+/** How often a note is put back at once where it was taken out while it was written, and how often in a minute in all. */
 const MAX_NOTE_TRIES = 5
+const MAX_NOTES = 10
+const NOTE_WINDOW_MS = 60_000
 
 /** Makes it; `extraLines` count besides the file. */
 export function createKeys(
@@ -60,6 +62,9 @@ export function createKeys(
   let cancelRetry = (): void => {}
   let noting: Promise<void> = Promise.resolve()
   let isStopped = false
+  /** Whether this agent has put a note there, and when it did lately. */
+  let hasNoted = false
+  let noted: number[] = []
   /** The note that the file does not take, as it was said last. */
   let obeyed = ''
 
@@ -83,12 +88,13 @@ export function createKeys(
   }
 
   const note = async (lines: readonly string[]): Promise<void> => {
-    if (isStopped) return
-    let kept = await keepMessageNote(file, lines)
+    // Where no message is in force, a note that is there is another agent's.
+    if (isStopped || (lines.length === 0 && !hasNoted)) return
+    let kept = await keepNote(lines)
     // An old text that is saved back at once is a change only to a watch that has seen this one.
     for (let tries = 1; kept === 'written' && tries < MAX_NOTE_TRIES; tries++) {
       await watch.reload()
-      kept = await keepMessageNote(file, lines)
+      kept = await keepNote(lines)
     }
     const text = lines.join('\n')
     if (isStopped || kept !== 'refused' || lines.length === 0 || text === obeyed) return
@@ -96,12 +102,27 @@ export function createKeys(
     log.info(`${file} is not pinsub's own, or not to be written: what admins said by message is obeyed from the store (pinsub keys list)`)
   }
 
+  const keepNote = async (lines: readonly string[]): Promise<Awaited<ReturnType<typeof keepMessageNote>>> => {
+    const now = clock.now()
+    noted = noted.filter((at) => at > now - NOTE_WINDOW_MS)
+    // Somebody else takes it out again and again: another agent, or a tool that owns the file.
+    if (noted.length >= MAX_NOTES) return 'there'
+    const kept = await keepMessageNote(file, lines)
+    if (kept === 'written') {
+      hasNoted = true
+      noted.push(now)
+      if (noted.length === MAX_NOTES)
+        log.warn(`${file} is written by somebody else over and over: what came by message is not noted there for now`)
+    }
+    return kept
+  }
+
   const watch = watchAuthorizedKeys(options, {
     clock,
     onChange: (next) => {
       // A note of ours changes the text alone.
       if (whatItSays(next) !== whatItSays(current)) log.info(`${file} changed: ${count(next.grants.size)} may command`)
-      apply(next).then(ports.onApplied, (err: unknown) => log.warn(`cannot apply ${file}: ${String(err)}`))
+      apply(next).then(ports.onApplied, tryAgain)
     },
     onProblem: (problem) => {
       if (problem !== undefined) log.warn(problem.message)
@@ -109,16 +130,24 @@ export function createKeys(
   })
 
   const hear = (commands: readonly AdminCommand[]): void => {
-    cancelRetry()
     const before = standings.count()
-    standings.hear(commands, settlePorts()).then(ports.onApplied, (err: unknown) => {
-      log.warn(
-        `cannot store what admins said of keys, tried again in ${RETRY_MS / 1_000} s: ${err instanceof Error ? err.message : String(err)}`
-      )
-      cancelRetry = clock.after(RETRY_MS, () => hear([]))
-    })
-    tellMessages()
-    log.info(`admins spoke of keys: ${count(standings.count())} may command, ${before} before`)
+    try {
+      const { isChanged, settled } = standings.hear(commands, settlePorts())
+      settled.catch(tryAgain)
+      if (!isChanged) return
+      tellMessages()
+      settled.then(ports.onApplied, () => {}) // Told above.
+      log.info(`admins spoke of keys: ${count(standings.count())} may command, ${before} before`)
+    } catch (err) {
+      tryAgain(err)
+    }
+  }
+
+  /** What is in force may not be durable, or not acted on yet. */
+  const tryAgain = (err: unknown): void => {
+    log.warn(`cannot store a change of keys, tried again in ${RETRY_MS / 1_000} s: ${err instanceof Error ? err.message : String(err)}`)
+    cancelRetry()
+    cancelRetry = clock.after(RETRY_MS, () => hear([]))
   }
 
   return {

@@ -206,8 +206,16 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       isAsking: () => catchUp.isAsking(),
       onRelease: intake.release
     })
+    // A stranger may keep back what would take a key away from him; where nobody is known, nobody else can be asked.
+    const mayBeAsked = (peer: NodeId): boolean => knownNodes.size === 0 || isKnown(peer)
+    const afterStart = {
+      mayTake: (peer: NodeId) => !hold.isHeld || mayBeAsked(peer),
+      onAdmin(peer: NodeId) {
+        if (mayBeAsked(peer)) hold.release()
+      }
+    }
     const admission = createAdmission({ network }, { store, record, standings, sets, clock, knows: intake.knows, onChanges })
-    const sync = createSync({ network }, { host, store, sets, standings, admission, clock, isKnown, onAdmin: hold.release })
+    const sync = createSync({ network }, { host, store, sets, standings, admission, clock, isKnown, ...afterStart })
 
     const describe = async (): Promise<Omit<Presence, 'node' | 'sequence' | 'time'>> => {
       const newest = store.newest()

@@ -1,7 +1,13 @@
 /** The command sets of this node in memory: what it compares with other nodes, built from the store at the start and kept in step. */
 import type { Command } from '../protocol/command.ts'
 import { commandIdBytes } from '../protocol/envelope.ts'
-import { MAX_ADMIN_BYTES, MAX_ADMIN_CLOSING_BYTES, MAX_AUTHOR_BYTES, MAX_AUTHOR_UNPIN_BYTES } from '../protocol/limits.ts'
+import {
+  MAX_ADMIN_BYTES,
+  MAX_ADMIN_CLOSING_BYTES,
+  MAX_AUTHOR_BYTES,
+  MAX_AUTHOR_UNPIN_BYTES,
+  MAX_PLAIN_ADMIN_BYTES
+} from '../protocol/limits.ts'
 import type { SetMember } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { SetDigest, SetName } from '../protocol/sync/digest.ts'
@@ -16,8 +22,8 @@ export interface CommandSets {
   get(name: SetName): ItemSet | undefined
   /** Of all sets that hold a command, those that changed last first. */
   digests(): readonly SetDigest[]
-  /** Whether the author's share has room for the command; beyond it there is some for what only takes away. */
-  hasRoom(command: Pick<Command, 'author' | 'pinset' | 'operations'>): boolean
+  /** Whether the author's share has room for the command; beyond it there is some for what only takes away, and little for admin operations of who is no admin. */
+  hasRoom(command: Pick<Command, 'author' | 'pinset' | 'operations'>, isAdmin: boolean): boolean
 }
 
 /** What one author may take, bytes. */
@@ -104,10 +110,10 @@ export function openCommandSets(store: Pick<Store, 'setMembers'>, limits: Author
         newest: items.newest(),
         ...(isFull(name, size) ? { capped: true } : {})
       })),
-    hasRoom({ author, pinset, operations }) {
+    hasRoom({ author, pinset, operations }, isAdmin) {
       const onlyTakes = operations.every(({ op }) => TAKES_AWAY.has(op))
       const size = sets.get(key({ author, pinset }))?.bytes ?? 0
-      if (pinset === undefined) return size < maxAdminBytes + (onlyTakes ? maxAdminClosingBytes : 0)
+      if (pinset === undefined) return size < (isAdmin ? maxAdminBytes + (onlyTakes ? maxAdminClosingBytes : 0) : MAX_PLAIN_ADMIN_BYTES)
       return taken(author) < maxBytes + (onlyTakes ? maxUnpinBytes : 0)
     }
   }

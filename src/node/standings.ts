@@ -1,4 +1,6 @@
 /** How every author that ever counted stands: by the file, and by what admins said in messages. */
+import type { OperationState } from '../protocol/ack.ts'
+import type { AdminOperation } from '../protocol/admin-operations.ts'
 import { decideKeys, type AdminCommand, type AdminOutcome, type FiledKeys } from '../protocol/admin.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { CommandId } from '../protocol/envelope.ts'
@@ -38,10 +40,18 @@ export interface Standings {
    * Resolves when every CID is settled anew of which keys spoke that stand differently now.
    */
   apply(keys: AuthorizedKeys, ports: StandingsPorts): Promise<void>
-  /** Takes over commands without a pinset once they are stored; who may command has changed when this returns, else as {@link Standings.apply}. */
-  hear(commands: readonly AdminCommand[], ports: StandingsPorts): Promise<void>
+  /** Takes over commands without a pinset once they are stored; who may command has changed when this returns. Throws what the store throws. */
+  hear(commands: readonly AdminCommand[], ports: StandingsPorts): Heard
   /** What file and messages come to. */
   outcome(): AdminOutcome
+}
+
+/** What came of commands that were heard. */
+export interface Heard {
+  /** Whether any key or node stands differently now. */
+  readonly isChanged: boolean
+  /** Resolves when what follows is settled. */
+  readonly settled: Promise<void>
 }
 
 const NOBODY: AdminOutcome = { keys: new Map(), nodes: new Map(), states: new Map() }
@@ -55,8 +65,11 @@ export function openStandings(store: Store, options: { readonly network: string;
   const known = new Map(store.standings())
   const filed = new Map(store.filed())
   const commands = new Map(store.adminCommands().map((stored) => [stored.id, readAdminCommand(stored, network)]))
-  /** Authors whose standing is in force and not durable yet. */
+  /** Authors whose standing, by the file alone or in all, is in force and not durable yet. */
+  const unfiled = new Set<Author>()
   const unsaved = new Set<Author>()
+  /** Authors whose standing changed since the last look of whoever settles their CIDs. */
+  const changedMeanwhile = new Set<Author>()
   const told = new Map<CommandId, string>()
   let current: FiledKeys | undefined
   let outcome = NOBODY
@@ -75,6 +88,8 @@ export function openStandings(store: Store, options: { readonly network: string;
   const settleAll = async (author: Author, { settler, now, onChanges }: StandingsPorts): Promise<void> => {
     let after = ''
     for (;;) {
+      // What was settled before the last change was settled by a standing that is gone.
+      if (changedMeanwhile.delete(author)) after = ''
       const cids = store.cidsOfAuthor(author, after, BATCH)
       if (cids.length === 0) {
         store.markSettled(author)
@@ -89,34 +104,44 @@ export function openStandings(store: Store, options: { readonly network: string;
   }
 
   /** Puts in force what file and messages come to, at once, and makes it durable. Throws what the store throws: then the next call does it. */
-  const enforce = ({ now, onChanges }: StandingsPorts): void => {
+  const enforce = (ports: StandingsPorts): boolean => {
+    const { nodes } = outcome
     outcome = decideKeys(current as FiledKeys, obeysMessages ? [...commands.values()] : [])
-    for (const [author, standing] of changedStandings(known, outcome)) {
+    const changed = changedStandings(known, outcome)
+    for (const [author, standing] of changed) {
       known.set(author, standing)
       unsaved.add(author)
+      changedMeanwhile.add(author)
     }
+    write(commands.values(), ports)
+    return changed.size > 0 || JSON.stringify([...nodes]) !== JSON.stringify([...outcome.nodes])
+  }
+
+  const write = (spoken: Iterable<AdminCommand>, { now, onChanges }: StandingsPorts): void => {
     const changes = noChanges()
     try {
       store.transaction(() => {
+        for (const author of unfiled) store.putFiled(author, filed.get(author) as Standing)
         for (const author of unsaved) {
           store.putStanding(author, known.get(author) as Standing)
           store.markUnsettled(author)
         }
-        tellStates(now, changes)
+        tellStates(spoken, now, changes)
       })
     } catch (err) {
       told.clear()
       throw err
     }
+    unfiled.clear()
     unsaved.clear()
     if (changes.commands.size > 0) onChanges(changes)
   }
 
   /** How far admin operations have come; of those that are not obeyed here, that. */
-  const tellStates = (now: number, changes: Changes): void => {
-    for (const { id, operations } of commands.values()) {
-      const states = outcome.states.get(id) ?? operations.map(() => ({ status: 'refused', code: 'operation' }) as const)
-      const text = JSON.stringify(states)
+  const tellStates = (spoken: Iterable<AdminCommand>, now: number, changes: Changes): void => {
+    for (const { id, operations } of spoken) {
+      const states = outcome.states.get(id) ?? operations.map(notForHim)
+      const text = states.map((state) => ('code' in state ? state.code : state.status)).join()
       if (told.get(id) === text) continue
       told.set(id, text)
       const seq = store.command(id)?.seq as number
@@ -141,22 +166,29 @@ export function openStandings(store: Store, options: { readonly network: string;
     count: () => [...outcome.keys.values()].filter(({ standing }) => !standing.voided && standing.closedAt === undefined).length,
     async apply(keys, ports) {
       const { grants, revoked } = keys
-      store.transaction(() => {
-        for (const [author, standing] of refiled(filed, keys, ports.now)) {
-          filed.set(author, standing)
-          store.putFiled(author, standing)
-        }
-      })
+      for (const [author, standing] of refiled(filed, keys, ports.now)) {
+        filed.set(author, standing)
+        unfiled.add(author)
+      }
       current = { order: [...grants.keys()], standings: filed, revoked }
       enforce(ports)
       await settle(ports)
     },
-    async hear(heard, ports) {
+    hear(heard, ports) {
       for (const command of heard) commands.set(command.id, command)
-      if (current === undefined) return
-      enforce(ports)
-      await settle(ports)
+      if (current === undefined) return { isChanged: false, settled: Promise.resolve() }
+      // Nothing follows from what keys say that are no admins: they may not keep a node busy with it.
+      if (heard.length > 0 && heard.every(({ author }) => known.get(author)?.grant.admin !== true)) {
+        write(heard, ports)
+        return { isChanged: false, settled: Promise.resolve() }
+      }
+      return { isChanged: enforce(ports), settled: settle(ports) }
     },
     outcome: () => outcome
   }
+}
+
+/** The state of an operation of somebody who may not say it. */
+function notForHim(operation: AdminOperation | undefined): OperationState {
+  return { status: 'refused', code: operation === undefined ? 'unsupported' : 'operation' }
 }

@@ -141,7 +141,7 @@ export async function openHome(
     let settled: Promise<void> = Promise.resolve()
     const onChanges = (changes: Changes): void => {
       sets.apply(changes.sets)
-      if (changes.admin.length > 0) settled = Promise.all([settled, standings.hear(changes.admin, settlePorts())]).then(() => {})
+      if (changes.admin.length > 0) settled = Promise.all([settled, standings.hear(changes.admin, settlePorts()).settled]).then(() => {})
     }
     await standings.apply(parseAuthorizedKeys([text, ...authorize].join('\n')), settlePorts())
     const knows = (id: string): boolean => store.command(id) !== undefined

@@ -23,7 +23,9 @@ export interface SyncPorts {
   readonly clock: Clock
   isKnown(peer: NodeId): boolean
   /** What a peer has of admin operations is stored. */
-  onAdmin(): void
+  onAdmin(peer: NodeId): void
+  /** Whether commands of pinsets may be taken from a peer now. */
+  mayTake(peer: NodeId): boolean
 }
 
 /** Both sides of catching up. */
@@ -77,14 +79,15 @@ export function createSync(options: { readonly network: string }, ports: SyncPor
           host,
           clock,
           digests,
-          wanted: (name) => (wants(name) ? (sets.get(name) ?? createItemSet()) : undefined),
+          wanted: (name) =>
+            wants(name) && (name.pinset === undefined || ports.mayTake(peer)) ? (sets.get(name) ?? createItemSet()) : undefined,
           lacks: admission.lacks,
           take: async (commands, set) => {
             const admitted = await admission.take(commands, { set, isVouched: isKnown(peer) })
             return admitted.filter((one) => one === 'held').length
           },
           mayListAll: () => mayListAll(peer),
-          onAdmin: ports.onAdmin
+          onAdmin: () => ports.onAdmin(peer)
         },
         { signal }
       )

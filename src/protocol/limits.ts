@@ -69,6 +69,9 @@ export const MAX_KEPT_COMMANDS = 1_000
 /** Envelopes of an author without a pinset: some 3,000 changes of keys; all of them are gone through at each further one. */
 export const MAX_ADMIN_BYTES = 1024 * 1024
 
+/** The same of a key that is no admin: nothing of it counts, unless it becomes one. */
+export const MAX_PLAIN_ADMIN_BYTES = 64 * 1024
+
 /** Beyond {@link MAX_ADMIN_BYTES}, for commands that only close, revoke and distrust: whoever filled it must not be safe from that. */
 export const MAX_ADMIN_CLOSING_BYTES = 1024 * 1024
 

@@ -9,6 +9,7 @@ import type { CommandId } from '../protocol/envelope.ts'
 import { parseNodeId } from '../protocol/known-nodes.ts'
 import { MAX_KEPT_COMMANDS } from '../protocol/limits.ts'
 import { parseAuthor, type Author, type NodeId } from '../protocol/ssh-key.ts'
+import type { SenderCensus } from './census.ts'
 import { SenderError } from './errors.ts'
 import type { Item, ItemEvent } from './sending.ts'
 import { askAtEach } from './targets.ts'
@@ -18,6 +19,7 @@ import type { AdminEvent, AdminRequest, Outcome } from './types.ts'
 export interface AdminPorts {
   readonly host: Host
   readonly presence: PresenceTable
+  readonly census: Pick<SenderCensus, 'counts'>
   readonly clock: Clock
 }
 
@@ -54,14 +56,15 @@ export async function* adminEvents(events: AsyncGenerator<ItemEvent<AdminKind>, 
   }
 }
 
-/** Of each node that is there and answers, whether a key may command it. */
+/** Of each node that counts, is there and answers, whether a key may command it. */
 export async function whereMay(
   blob: Uint8Array,
   network: string,
-  { host, presence }: AdminPorts,
+  ports: AdminPorts,
   signal: AbortSignal | undefined
 ): Promise<ReadonlyMap<NodeId, boolean>> {
-  const answers = await askNodes(presence, async (entry) => {
+  const { host } = ports
+  const answers = await askNodes(ports, async (entry) => {
     const limit = limitOf(signal)
     const pages = askAtEach(host, entry, (target) => query(host, target, { want: 'hello', network, signer: blob }, { signal: limit }))
     for await (const page of pages) if (page.page === 'hello') return page.authorised ?? false
@@ -97,11 +100,14 @@ function subjectOf(operation: AdminOperation): string {
   return operation.op === 'authorize' ? operation.key.author : operation.author
 }
 
-/** What a key said as an admin, as all nodes that are there hold it together: that stays when it is closed. */
+/**
+ * What a key said as an admin, as all nodes that count and are there hold it together: that stays when it is closed. A stranger's word would let
+ * him choose what stays.
+ */
 async function keptOf(author: Author, network: string, ports: AdminPorts, signal: AbortSignal | undefined): Promise<readonly CommandId[]> {
-  const { host, presence, clock } = ports
+  const { host, clock } = ports
   const options = { network, set: { author, pinset: undefined }, limit: MAX_KEPT_COMMANDS }
-  const answers = await askNodes(presence, async (entry) => {
+  const answers = await askNodes(ports, async (entry) => {
     const ids: CommandId[] = []
     const limit = limitOf(signal)
     for await (const id of askAtEach(host, entry, (target) => each(listIds(target, options, { host, clock, signal: limit })))) ids.push(id)
@@ -121,13 +127,13 @@ async function* each<T>(list: Promise<readonly T[]>): AsyncGenerator<T> {
   yield* await list
 }
 
-/** Asks every node that is there; one that does not answer is left out. */
+/** Asks every node that counts and is there; one that does not answer is left out. */
 async function askNodes<T>(
-  presence: PresenceTable,
+  { presence, census }: AdminPorts,
   ask: (entry: ReturnType<PresenceTable['all']>[number]) => Promise<T>
 ): Promise<Map<NodeId, T>> {
   const answers = new Map<NodeId, T>()
-  const online = presence.all().filter((entry) => entry.online)
+  const online = presence.all().filter((entry) => entry.online && census.counts(entry.presence.node))
   await Promise.all(
     online.map(async (entry) => {
       try {

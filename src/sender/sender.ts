@@ -79,7 +79,7 @@ export interface Sender {
   ): AsyncGenerator<SendEvent, Outcome>
   /** Says something of keys or nodes to every node; counts where the key that signs is an admin (docs/PROTOCOL.md, section 10). */
   admin(requests: readonly AdminRequest[], options?: Pick<SendOptions, 'wait' | 'timeout' | 'signal'>): AsyncGenerator<AdminEvent, Outcome>
-  /** Of each node that is there, whether the key of a blob may command it. Connects first where that was not done. */
+  /** Of each node that counts and is there, whether the key of a blob may command it. Connects first where that was not done. */
   whereMay(blob: Uint8Array, options?: { readonly signal?: AbortSignal }): Promise<ReadonlyMap<string, boolean>>
   /** Imports a file or folder, asks the network to hold it, and serves it until that is done. */
   add(path: string, options?: AddOptions): AsyncGenerator<AddEvent, Outcome>
@@ -242,7 +242,7 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
     return yield* send(network, items, sendOptions, sendingPorts)
   }
 
-  const adminPorts: AdminPorts = { host, presence, clock }
+  const adminPorts: AdminPorts = { host, presence, census, clock }
   async function* sayAsAdmin(requests: readonly AdminRequest[], sendOptions: SendOptions): AsyncGenerator<AdminEvent, Outcome> {
     await connect(sendOptions.signal)
     const items = await adminItems(requests, network, adminPorts, sendOptions.signal)

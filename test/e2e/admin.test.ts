@@ -1,6 +1,6 @@
 /** Keys that change by message, with agents as they are shipped: let in, closed, revoked, rotated, adopted. */
 import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import { PINSUB } from '../support/cli.ts'
@@ -205,6 +205,30 @@ test('keys rotate: the new key commands, the old one is closed, what it said sta
   // What it let in stays, and its successor is an admin as it was.
   expect((await sent(ann.home, ['send', 'pin', 'bafkqaaa'])).code).toBe(0)
   expect((await net.as(['keys', 'revoke', ann.fingerprint, '--everywhere'])).code).toBe(0)
+})
+
+test('a stranger on the network neither chooses what stays of a closed key nor holds up a rotation', { timeout: 90_000 }, async () => {
+  const home = net.sandbox.path('foreign')
+  mkdirSync(home)
+  // Lets another in, and nobody else.
+  const ann = await colleague('ann')
+  await startAgent(net.sandbox, home, agentArgs(home, '--network', net.name, '--authorize', ann.line, '--bootstrap', (a as Agent).address))
+  expect((await net.as(['keys', 'rotate'])).code).toBe(0)
+  expect((await net.as(['send', 'pin', 'bafkqaaa', '--wait', '3'])).code).toBe(0)
+})
+
+test('keys rotate is killed after it made the next key, and finds no .pub beside it', { timeout: 60_000 }, async () => {
+  await net.sandbox.run(['keys', 'gen', join(net.home, 'id_ed25519.next'), '--home', net.home])
+  const next = readFileSync(join(net.home, 'id_ed25519.next.pub'), 'utf8')
+  rmSync(join(net.home, 'id_ed25519.next.pub'))
+  expect((await net.as(['keys', 'rotate'])).code).toBe(0)
+  expect(readFileSync(join(net.home, 'id_ed25519.pub'), 'utf8')).toBe(next)
+  expect((await net.as(['send', 'pin', 'bafkqaaa'])).code).toBe(0)
+})
+
+test('a key that signs does not revoke itself', { timeout: 60_000 }, async () => {
+  const { fingerprint } = (await net.as(['keys', 'show'])).events[0] as unknown as { fingerprint: string }
+  expect((await net.as(['keys', 'revoke', fingerprint, '--everywhere'])).events.at(-1)).toMatchObject({ event: 'error', code: 'own-key' })
 })
 
 test('keys rotate goes on after a node was off, and after its files were left half moved', { timeout: 90_000 }, async () => {

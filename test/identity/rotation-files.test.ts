@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 import { expect, test } from 'vitest'
 import { rotationFiles, rotationStage, takeOver } from '../../src/identity/rotation-files.ts'
@@ -54,4 +54,11 @@ test.each([0, 1, 2, 3, 4])('killed after %i of its four steps it goes on', async
   }
   expect(get(key)).toEqual(['new', 'new.pub'])
   expect(get(`${key}.closed-20261128`)).toEqual(['old', 'old.pub'])
+})
+
+test('a key below .ssh logs in somewhere, and is not replaced', async () => {
+  const dir = join(await temporaryFolder(), '.ssh')
+  mkdirSync(dir)
+  put(join(dir, 'id_ed25519'), 'old')
+  await expect(rotationStage(rotationFiles(join(dir, 'id_ed25519')))).rejects.toMatchObject({ code: 'foreign' })
 })

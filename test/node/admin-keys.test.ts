@@ -171,6 +171,68 @@ test('a key that closes itself is told that it did, and what it let in stays', a
   expect([ann, kim].map((key) => stand(core, key))).toEqual(['closed', 'open'])
 })
 
+test('a change of a key while the one before is being settled is settled, too', async () => {
+  using core = await start([...FILE, grantOf(eve)])
+  const cids = Array.from({ length: 1_050 }, (_, i) => cidOf(`many ${i}`))
+  const said = await command(eve, { operations: cids.map((cid) => ({ op: 'pin', cid })), time: { ms: 1, counter: 0 } })
+  core.hear(said.bytes)
+  core.clock.advance(1)
+  core.hear((await adminCommand(ann, 3, close(eve))).bytes)
+  core.hear((await adminCommand(ann, 4, revoke(eve))).bytes)
+  await expect.poll(() => core.store.unsettled()).toEqual([])
+  expect(new Set(core.states(said.id).map((state) => JSON.stringify(state)))).toEqual(
+    new Set(['{"status":"refused","code":"unauthorised"}'])
+  )
+})
+
+test('a file that takes a key away is in force also where the disk is full, and is written later', async () => {
+  using core = await start([...FILE, grantOf(eve)])
+  const { transaction } = core.store
+  core.store.transaction = () => {
+    throw new Error('database or disk is full')
+  }
+  await expect(core.authorise(FILE, [eve.author])).rejects.toThrow('full')
+  expect(core.standings.grant(eve.author, START)).toBe('unauthorised')
+  core.store.transaction = transaction
+  core.standings.hear([], { settler: core.settler, now: START, onChanges() {} })
+  expect(core.reopenStandings().get(eve.author)).toMatchObject({ voided: true })
+})
+
+test('what a close names has room, whatever else the key has said', async () => {
+  using core = createAgentCore({ limits: { maxAdminBytes: 600, maxAdminClosingBytes: 0 } })
+  await core.authorise(FILE)
+  const kept = await adminCommand(bob, 1, revoke(eve))
+  for (let i = 0; i < 4; i++) core.hear((await adminCommand(bob, 10 + i, authorize(author(`junk ${i}`)))).bytes)
+  core.hear((await adminCommand(ann, 3, close(bob, kept.id))).bytes)
+  await settled()
+  expect(await core.admission.take([{ acceptedAt: START, envelope: kept.bytes }], { isVouched: true })).toEqual(['held'])
+  expect(stand(core, eve)).toBe('unknown')
+  core.hear((await adminCommand(ann, 4, authorize(eve))).bytes)
+  await settled()
+  expect(stand(core, eve)).toBe('revoked')
+})
+
+test('a key that is no admin has little room for admin operations, and they change nothing', async () => {
+  using core = await start([...FILE, grantOf(eve)])
+  const verdicts = new Map<string, number>()
+  for (let i = 0; i < 300; i++) {
+    const { bytes } = await adminCommand(eve, i, authorize(author(`friend ${i}`)))
+    const verdict = core.hear(bytes)
+    verdicts.set(verdict, (verdicts.get(verdict) ?? 0) + 1)
+  }
+  expect([...verdicts.keys()]).toEqual(['accept', 'ignore quota'])
+  expect(verdicts.get('accept')).toBeLessThan(250)
+  expect(core.standings.count()).toBe(3)
+  expect(
+    new Set(
+      core.store
+        .adminCommands()
+        .flatMap(({ id }) => core.states(id))
+        .map((state) => JSON.stringify(state))
+    )
+  ).toEqual(new Set(['{"status":"refused","code":"operation"}']))
+})
+
 test('an old file that is saved back changes nothing that was said by message', async () => {
   using core = await start([...FILE, grantOf(eve)])
   core.hear((await adminCommand(ann, 3, revoke(eve), authorize(kim))).bytes)

@@ -60,7 +60,7 @@ export function createAgentCore(
   const onChanges = (change: Changes): void => {
     sets.apply(change.sets)
     changes.push(change)
-    if (change.admin.length > 0) void standings.hear(change.admin, settlePorts())
+    if (change.admin.length > 0) standings.hear(change.admin, settlePorts()).settled.catch(() => {})
   }
   const refusals: AgentCore['refusals'] = []
   const answers: AgentCore['answers'] = []

@@ -2,6 +2,7 @@
 import { readAuthorizedKeysText } from '../../identity/authorized-keys-file.ts'
 import { exitOf, sayEverywhere } from '../admin-view.ts'
 import type { Context } from '../context.ts'
+import { CliError, EXIT } from '../exit.ts'
 import { count } from '../format.ts'
 import { addedLines, nameOf, namedKeys, type NamedKey } from '../key-names.ts'
 import { openSender } from '../sender.ts'
@@ -19,6 +20,8 @@ export async function add(context: Context, words: readonly string[]): Promise<n
 export async function remove(context: Context, words: readonly string[]): Promise<number> {
   const keys = await named(context, words)
   await using sender = await openSender(context)
+  if (keys.some(({ author }) => author === sender.author))
+    context.output.note('This is the key that signs: from now on it commands nothing. To put another in its place: pinsub keys rotate')
   const requests = keys.map(({ author }) => ({ op: 'close', key: author }) as const)
   const done = `${namesOf(keys)} closed: nothing new counts, what was said stays,`
   return exitOf(await sayEverywhere(sender, requests, context, done))
@@ -29,6 +32,10 @@ export async function revoke(context: Context, words: readonly string[], { drop 
   const { output } = context
   const keys = await named(context, words)
   await using sender = await openSender(context)
+  if (keys.some(({ author }) => author === sender.author)) {
+    const hint = 'replace it: pinsub keys rotate; or let a key that stands above it revoke it, or put @revoked before it on each node'
+    throw new CliError(EXIT.usage, 'own-key', `${sender.author} is the key that signs: it cannot revoke itself`, hint)
+  }
   const requests = keys.map(({ author }) => ({ op: 'revoke', key: author }) as const)
   const outcome = await sayEverywhere(sender, requests, context, `${namesOf(keys)} revoked: nothing that was ever said counts`)
   if (outcome === 'refused') return exitOf(outcome)
