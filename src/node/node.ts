@@ -7,12 +7,12 @@ import { systemClock } from '../network/clock.ts'
 import { createHost } from '../network/host.ts'
 import { createLinkGuard } from '../network/link-guard.ts'
 import { createLinks } from '../network/links.ts'
-import { createPresenceTable } from '../network/presence-table.ts'
+import { createPresenceTable, type PresenceEntry } from '../network/presence-table.ts'
 import { createQueryServer } from '../network/query.ts'
 import { createRefusalSender } from '../network/refusals.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { MAX_ADDRESSES, MAX_DIGESTS } from '../protocol/limits.ts'
+import { MAX_ADDRESSES, MAX_DIGESTS, MAX_STRANGERS_SHARING } from '../protocol/limits.ts'
 import type { Presence } from '../protocol/presence.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { lockHome } from '../storage/lock.ts'
@@ -33,7 +33,7 @@ import { createFirstContact } from './first-contact.ts'
 import { createReplyJudge, verdictOf } from './gossip.ts'
 import { createIntake } from './intake.ts'
 import { createKeys } from './keys.ts'
-import { createKnownNodes } from './known-nodes.ts'
+import { createKnownNodes, type KnownNodes } from './known-nodes.ts'
 import { watchKnownNodes } from './known-nodes-watch.ts'
 import { createPinQueue } from './pin-queue.ts'
 import type { BackendHealth, Log } from './ports.ts'
@@ -179,8 +179,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         signer,
         clock,
         progress: queue.progress,
-        // Strangers that only say that they are there must not make this node speak rarely.
-        knownNodes: () => (knownNodes.isChosen() ? knownNodes.size : presence.all().length) + 1,
+        knownNodes: () => sharers(presence.all(), knownNodes),
         publish: async (bytes) => {
           if (bus.subscribers('acks').length === 0) return
           await bus.publish('acks', bytes, { signal: AbortSignal.timeout(PROGRESS_MS) }).catch(() => {}) // The next state replaces it.
@@ -365,6 +364,12 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       [Symbol.asyncDispose]: () => undo.disposeAsync()
     }
   }
+}
+
+/** Nodes that share the acks topic, itself too; strangers only say that they do, and do not make it speak rarely. */
+function sharers(present: readonly PresenceEntry[], known: Pick<KnownNodes, 'has' | 'size'>): number {
+  const strangers = present.filter(({ presence: { node } }) => !known.has(node)).length
+  return 1 + known.size + Math.min(strangers, MAX_STRANGERS_SHARING)
 }
 
 /** Multiaddrs without their /p2p, as many as presence may list. */

@@ -5,7 +5,7 @@ import { systemClock } from '../../src/network/clock.ts'
 import { MAX_USELESS_BACKLOG, STRANGER_WORDS_PER_LINK, USELESS_OWN_COST } from '../../src/protocol/limits.ts'
 import { GREYLIST_AFTER_REJECTS } from '../../src/network/gossip-score.ts'
 import { author, cidOf } from '../support/author.ts'
-import { IGNORED, REJECTED, startFlooder, type Flooder, type Kind, type Target } from '../support/flooder.ts'
+import { REJECTED, startFlooder, type Flooder, type Target } from '../support/flooder.ts'
 import { startLiveNodes, type LiveNode } from '../support/live-nodes.ts'
 import { createOperator, type Operator, type Said } from '../support/operator.ts'
 import { startPeer, until, type Peer } from '../network/helpers.ts'
@@ -59,13 +59,7 @@ const relayed = (from: string): number => neighbour.heard.filter((message) => me
 /** Floods the first node until it is cut off, or for so long, while what is ordinary arrives. */
 async function flood(kinds: readonly string[], ms = 15_000): Promise<{ flooder: Flooder; isCut: boolean }> {
   const flooder = stack.use(await startFlooder(NETWORK, (nodes[0] as LiveNode).address))
-  const all = { ...REJECTED, ...IGNORED }
-  const flooding = flooder.flood(
-    target,
-    kinds.map((kind) => all[kind] as Kind),
-    FLOOD,
-    AbortSignal.timeout(ms)
-  )
+  const flooding = flooder.flood(target, kinds, FLOOD, AbortSignal.timeout(ms))
   const said = await ordinary(flooding)
   await operator.accepted(said, ids(), 10_000)
   return { flooder, isCut: await flooding }

@@ -17,14 +17,14 @@ import { cidOf } from './author.ts'
 /** What a flooder knows of the network that it floods. */
 export interface Target {
   readonly network: string
-  /** A key that may command. */
+  /** A key that may command; what it signs need not be right. */
   readonly author: Signer
   /** The id and the bytes of a command that the nodes have. */
   readonly said: { readonly id: CommandId; readonly envelope: Uint8Array }
 }
 
 /** A message to flood with: the n-th of its kind. */
-export interface Kind {
+interface Kind {
   readonly topic: Topic
   make(target: Target, n: number): Uint8Array | Promise<Uint8Array>
 }
@@ -93,6 +93,9 @@ export const IGNORED: Readonly<Record<string, Kind>> = {
   'presences of strangers': { topic: 'acks', make: ({ network }, n) => presenceOf(stranger(), network, fresh(n)) }
 }
 
+/** All of them by name. */
+export const KINDS: Readonly<Record<string, Kind>> = { ...REJECTED, ...IGNORED }
+
 /** A peer that floods. */
 export interface Flooder extends AsyncDisposable {
   readonly id: string
@@ -102,11 +105,13 @@ export interface Flooder extends AsyncDisposable {
   isLinked(): boolean
   /** Dials; rejects where it is not let in. */
   dial(): Promise<void>
-  /** Sends the kinds in turn, so many a second in all, until it is cut off or the signal ends. Resolves with whether it was cut off. */
-  flood(target: Target, kinds: readonly Kind[], perSecond: number, signal: AbortSignal): Promise<boolean>
+  /** Sends the named kinds in turn, so many a second in all, until it is cut off or the signal ends. Resolves with whether it was cut off. */
+  flood(target: Target, kinds: readonly string[], perSecond: number, signal: AbortSignal): Promise<boolean>
 }
 
 const TURN_MS = 20
+/** A message that nobody takes for so long is given up: the link is gone. */
+const PUBLISH_MS = 1_000
 
 /** Starts one that is linked to `address` (a multiaddr with /p2p). */
 export async function startFlooder(network: string, address: string): Promise<Flooder> {
@@ -137,8 +142,8 @@ export async function startFlooder(network: string, address: string): Promise<Fl
         if (!isLinked()) return true
         const due = Math.floor(((Date.now() - begun) * perSecond) / 1_000)
         for (; made < due && isLinked(); made++) {
-          const { topic, make } = kinds[made % kinds.length] as Kind
-          await bus.publish(topic, await make(target, first + made), { signal }).then(
+          const { topic, make } = KINDS[kinds[made % kinds.length] as string] as Kind
+          await bus.publish(topic, await make(target, first + made), { signal: AbortSignal.timeout(PUBLISH_MS) }).then(
             () => sent++,
             () => undefined
           )
