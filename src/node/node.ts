@@ -259,6 +259,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         standings,
         acks,
         clock,
+        isKnown,
         checker,
         progress: queue.progress,
         ownPresence: () => announcer.current(),
