@@ -87,8 +87,8 @@ export const MAX_QUERY_CIDS = 1_000
 /** Time between two ack batches of a node, for each node that shares the topic: all together they speak 200 times a second, half of what a mesh of five carries. */
 export const ACK_INTERVAL_PER_NODE_MS = 5
 
-/** Nodes that are not known and count for {@link ACK_INTERVAL_PER_NODE_MS}: made-up ones delay an ack by a tenth of a second at most. */
-export const MAX_STRANGERS_SHARING = 20
+/** Nodes that are not known and count for {@link ACK_INTERVAL_PER_NODE_MS}: made-up ones delay an ack by 15 ms at most. */
+export const MAX_STRANGERS_SHARING = 3
 
 /** Time between two acks of a command of 1,000 operations, less for fewer: such an ack takes 8 KB and every node verifies it. */
 export const ACK_INTERVAL_PER_THOUSAND_MS = 500
@@ -131,6 +131,9 @@ export const DISK_RESERVE_BYTES = 64 * 1024 * 1024
 
 /** One question: {@link MAX_QUERY_CIDS} CIDs of the longest kind, or as many command ids, with room for the rest. */
 export const MAX_QUERY_BYTES = 112 * 1024
+
+/** How long a stranger's question is safe from being ended for another's, where strangers have no more room: most take less than a second. */
+export const STRANGER_QUERY_MS = 10_000
 
 /** Commands that one question for acks may name. */
 export const MAX_QUERY_COMMANDS = 1_000
