@@ -2,6 +2,7 @@
 import { bulk } from './bulk.ts'
 import { catchUp } from './catch-up.ts'
 import { cold } from './cold.ts'
+import { flood } from './flood.ts'
 import { keys } from './keys.ts'
 import { kubo } from './kubo.ts'
 import { latency } from './latency.ts'
@@ -19,7 +20,8 @@ const BENCHES: Readonly<Record<string, () => Promise<Figure[]>>> = {
   memory,
   'catch-up': catchUp,
   sets,
-  keys
+  keys,
+  flood
 }
 
 const names = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))

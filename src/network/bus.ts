@@ -5,15 +5,19 @@ import type { Clock } from '../protocol/clock.ts'
 import { MAX_ENVELOPE_BYTES, MAX_GOSSIP_FRAME_BYTES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { NetworkError } from './errors.ts'
-import { gossipScore } from './gossip-score.ts'
+import { gossipScore, hasLostItsScore } from './gossip-score.ts'
 import { createGossipStreams } from './gossip-streams.ts'
 import type { Host } from './host.ts'
+import type { LinkGuard } from './link-guard.ts'
 
 /** Commands, or acks and presence. */
 export type Topic = 'commands' | 'acks'
 
-/** `accept` relays; `ignore` drops at no cost; `reject` drops and costs the relaying peer its score. */
-export type Verdict = 'accept' | 'ignore' | 'reject'
+/**
+ * `accept` relays; `ignore` drops what is of no use here, and only very much of it costs the relaying peer its link; `busy` drops what might
+ * have been, at no cost; `reject` drops and costs the relaying peer its score.
+ */
+export type Verdict = 'accept' | 'ignore' | 'busy' | 'reject'
 
 /** A message as it came in. */
 export interface Heard {
@@ -31,7 +35,7 @@ export interface Bus {
   /** Leaves the topics; what still waits in {@link Bus.publish} is rejected with `stopped`. */
   stop(): Promise<void>
   /**
-   * Subscribes to the topic. `validate` is called before anything is relayed and must answer within 100 ms; a throw counts as `ignore`.
+   * Subscribes to the topic. `validate` is called before anything is relayed and must answer within 100 ms; a throw counts as `busy`.
    */
   handle(topic: Topic, validate: (message: Heard) => Verdict | Promise<Verdict>): void
   /**
@@ -48,6 +52,9 @@ export interface Bus {
 
 const TOPICS: readonly Topic[] = ['commands', 'acks']
 
+/** How often it is looked who lost all score; gossipsub works it out once a second. */
+const SCORES_MS = 1_000
+
 /** How soon a publish that nobody could take is tried again when nothing changed meanwhile. */
 const RETRY_MS = 50
 
@@ -56,15 +63,19 @@ function topicName(network: string, topic: Topic): string {
   return `/pinsub/1/${network}/${topic}`
 }
 
-/** Makes the bus of a network on a host. */
-export function createBus(options: { readonly network: string }, ports: { readonly host: Host; readonly clock: Clock }): Bus {
-  const { host, clock } = ports
+/** Makes the bus of a network on a host; without a guard no peer is ever cut off, and who lost its score is only not listened to. */
+export function createBus(
+  options: { readonly network: string },
+  ports: { readonly host: Host; readonly clock: Clock; readonly guard?: LinkGuard }
+): Bus {
+  const { host, clock, guard } = ports
   const name = (topic: Topic): string => topicName(options.network, topic)
   const listeners = new Set<(peer: NodeId, topic: Topic) => void>()
   const waiting = new Set<() => void>()
   const handled = new Set<Topic>()
   const usable = new Set<string>()
   let started = false
+  let cancelScores = (): void => {}
   let last: Promise<unknown> = Promise.resolve()
 
   const refresh = (peer: NodeId): void => {
@@ -117,6 +128,11 @@ export function createBus(options: { readonly network: string }, ports: { readon
       if (signal.aborted) done()
     })
 
+  const watchScores = (): void => {
+    for (const peer of gossip.streamsInbound.keys()) if (hasLostItsScore(gossip.score.score(peer))) guard?.cut(peer)
+    cancelScores = clock.after(SCORES_MS, watchScores)
+  }
+
   for (const topic of TOPICS) gossip.topicValidators.set(name(topic), () => TopicValidatorResult.Ignore)
   gossip.addEventListener('subscription-change', ({ detail }) => refresh(detail.peerId.toString()))
 
@@ -124,6 +140,7 @@ export function createBus(options: { readonly network: string }, ports: { readon
     if (!started) return
     started = false
     host.libp2p.removeEventListener('stop', onHostStop)
+    cancelScores()
     await gossip.stop()
     streams.stop()
     usable.clear()
@@ -139,10 +156,11 @@ export function createBus(options: { readonly network: string }, ports: { readon
       await gossip.start()
       for (const topic of handled) gossip.subscribe(name(topic))
       streams.start()
+      if (guard !== undefined) watchScores()
     },
     stop,
     handle: (topic, validate) => {
-      gossip.topicValidators.set(name(topic), validator(validate))
+      gossip.topicValidators.set(name(topic), validator(validate, guard))
       handled.add(topic)
       if (started) gossip.subscribe(name(topic))
     },
@@ -168,7 +186,12 @@ export function createBus(options: { readonly network: string }, ports: { readon
 }
 
 /** What we use of gossipsub beyond its published interface. */
-type Gossip = GossipSub & Startable & { readonly streamsOutbound: ReadonlyMap<string, unknown> }
+type Gossip = GossipSub &
+  Startable & {
+    readonly streamsOutbound: ReadonlyMap<string, unknown>
+    readonly streamsInbound: ReadonlyMap<string, unknown>
+    readonly score: { score(peer: string): number }
+  }
 
 /** Not a service of libp2p: it needs to know the network, and to have its streams opened for it. */
 function createGossip(topics: readonly string[], host: Host, registrar: GossipSubComponents['registrar']): Gossip {
@@ -212,18 +235,25 @@ function createGossip(topics: readonly string[], host: Host, registrar: GossipSu
 const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {
   accept: TopicValidatorResult.Accept,
   ignore: TopicValidatorResult.Ignore,
+  busy: TopicValidatorResult.Ignore,
   reject: TopicValidatorResult.Reject
 }
 
-function validator(validate: (message: Heard) => Verdict | Promise<Verdict>) {
-  return async (via: PeerId, message: Message): Promise<TopicValidatorResult> => {
+function validator(validate: (message: Heard) => Verdict | Promise<Verdict>, guard: LinkGuard | undefined) {
+  return async (peer: PeerId, message: Message): Promise<TopicValidatorResult> => {
     if (message.type !== 'signed' || message.data.byteLength > MAX_ENVELOPE_BYTES) return TopicValidatorResult.Reject
-    try {
-      // A copy: what came in is a view into a network buffer, which would stay as long as the message is kept.
-      const bytes = new Uint8Array(message.data)
-      return RESULTS[await validate({ bytes, from: message.from.toString(), via: via.toString() })]
-    } catch {
-      return TopicValidatorResult.Ignore
-    }
+    const [from, via] = [message.from.toString(), peer.toString()]
+    const verdict = guard?.reads(via) === false ? 'ignore' : await judged({ bytes: message.data, from, via }, validate)
+    if (verdict === 'ignore') guard?.useless(via, from === via)
+    return RESULTS[verdict]
+  }
+}
+
+async function judged({ bytes, from, via }: Heard, validate: (message: Heard) => Verdict | Promise<Verdict>): Promise<Verdict> {
+  try {
+    // A copy: what came in is a view into a network buffer, which would stay as long as the message is kept.
+    return await validate({ bytes: new Uint8Array(bytes), from, via })
+  } catch {
+    return 'busy'
   }
 }

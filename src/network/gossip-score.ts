@@ -30,6 +30,13 @@ const TOPIC_SCORE = {
   invalidMessageDeliveriesDecay: DECAY
 } as const
 
+const GREYLIST_BELOW = -(GREYLIST_AFTER_REJECTS ** 2)
+
+/** Whether nothing is read any more of a peer with this score. */
+export function hasLostItsScore(score: number): boolean {
+  return score < GREYLIST_BELOW
+}
+
 /** Explicit scores for our topics; without them a rejected message costs nothing, with the defaults six are the end. */
 export function gossipScore(topics: readonly string[]): Pick<GossipsubOpts, 'scoreParams' | 'scoreThresholds'> {
   return {
@@ -47,7 +54,7 @@ export function gossipScore(topics: readonly string[]): Pick<GossipsubOpts, 'sco
     scoreThresholds: {
       gossipThreshold: -((GREYLIST_AFTER_REJECTS / 3) ** 2),
       publishThreshold: -(((GREYLIST_AFTER_REJECTS * 2) / 3) ** 2),
-      graylistThreshold: -(GREYLIST_AFTER_REJECTS ** 2)
+      graylistThreshold: GREYLIST_BELOW
     }
   }
 }

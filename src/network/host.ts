@@ -3,12 +3,17 @@ import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
 import { identify, type Identify } from '@libp2p/identify'
 import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { ping, type Ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
+import type { Clock } from '../protocol/clock.ts'
+import { MAX_ADDRESS_DIALS, MAX_CONNECTIONS, MAX_HANDSHAKES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { hostPort, parseMultiaddr } from './addresses.ts'
+import { systemClock } from './clock.ts'
 import { NetworkError } from './errors.ts'
+import { createGate } from './gate.ts'
 
 /** Who the host is and where it listens. */
 export interface HostOptions {
@@ -38,16 +43,25 @@ export interface Host {
   start(): Promise<void>
   /** Closes all connections and ports; may be called twice. */
   stop(): Promise<void>
+  /** Hangs up on a peer, and takes no connection with it for a minute. */
+  shun(peer: NodeId): void
   [Symbol.asyncDispose](): Promise<void>
 }
 
 /** One mDNS name for pinsub alone: the usual one would show every IPFS daemon around. */
 const MDNS_SERVICE = '_pinsub._udp.local'
 
-/** Makes a host that is not started. Rejects with {@link NetworkError} `address` for an address it cannot listen on. */
-export async function createHost(options: HostOptions): Promise<Host> {
+/**
+ * Makes a host that is not started. Rejects with {@link NetworkError} `address` for an address it cannot listen on. Peers for which `isKnown`
+ * does not hold, all unless said, leave room for others.
+ */
+export async function createHost(
+  options: HostOptions,
+  { clock = systemClock, isKnown = () => false }: { readonly clock?: Clock; readonly isKnown?: (peer: NodeId) => boolean } = {}
+): Promise<Host> {
   for (const address of [...options.listen, ...(options.announce ?? [])]) parseMultiaddr(address)
-  const libp2p = await createLibp2p({
+  const gate = createGate({ clock, isKnown, connections: () => libp2p.getConnections() })
+  const libp2p: HostLibp2p = await createLibp2p({
     start: false,
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], ...(options.announce === undefined ? {} : { announce: [...options.announce] }) },
@@ -56,17 +70,13 @@ export async function createHost(options: HostOptions): Promise<Host> {
     // A window of what a paused stream may buffer: with the default of 16 MiB, a slow reader's stream is reset.
     streamMuxers: [yamux({ maxInboundStreams: 256, streamOptions: { maxStreamWindowSize: 4 * 1024 * 1024 } })],
     peerDiscovery: options.mdns === true ? [(await import('@libp2p/mdns')).mdns({ serviceTag: MDNS_SERVICE })] : [],
-    // A name in an address that a peer told us would send our questions to a name server of its choice.
-    connectionGater: { denyDialMultiaddr: (address) => address.getComponents().some(({ name }) => name.startsWith('dns')) },
+    connectionGater: gate.gater,
     // links.ts pings on its own clock, and says what it found.
     connectionMonitor: { enabled: false },
     connectionManager: {
-      // About 100 KB each at rest: 300 stay within what an idle agent may use.
-      maxConnections: 300,
-      // libp2p takes 5 a second from one IP; a fleet behind NAT, or a script that sends in parallel, dials in tens.
-      inboundConnectionThreshold: 100,
-      // Handshakes under way at once; with 10, as libp2p has it, a few dead dialers keep everyone out.
-      maxIncomingPendingConnections: 100,
+      maxConnections: MAX_CONNECTIONS,
+      inboundConnectionThreshold: MAX_ADDRESS_DIALS,
+      maxIncomingPendingConnections: MAX_HANDSHAKES,
       // As long as the longest dial of ours.
       addressDialTimeout: 5_000,
       inboundUpgradeTimeout: 5_000,
@@ -93,6 +103,10 @@ export async function createHost(options: HostOptions): Promise<Host> {
       }
     },
     stop,
+    shun: (peer) => {
+      gate.keepOut(peer)
+      for (const connection of libp2p.getConnections(peerIdFromString(peer))) connection.abort(new Error('not listened to any more'))
+    },
     [Symbol.asyncDispose]: stop
   }
 }

@@ -1,6 +1,6 @@
 /** `/pinsub/query/1`: one question a stream, answered in pages with an end mark. */
 import type { Clock } from '../protocol/clock.ts'
-import { MAX_PAGES, MAX_PAGE_BYTES, MAX_QUERY_BYTES } from '../protocol/limits.ts'
+import { MAX_PAGES, MAX_PAGE_BYTES, MAX_QUERY_BYTES, STRANGER_QUERY_MS } from '../protocol/limits.ts'
 import {
   decodeQueryPage,
   decodeQueryRequest,
@@ -57,7 +57,7 @@ export function createQueryServer(
     await frames.end()
   }
 
-  const limits = { maxStreams, maxStreamsPerPeer, maxStrangerStreams, maxFrame: MAX_QUERY_BYTES, idleMs }
+  const limits = { maxStreams, maxStreamsPerPeer, maxStrangerStreams, yieldMs: STRANGER_QUERY_MS, maxFrame: MAX_QUERY_BYTES, idleMs }
   return createStreamServer(QUERY_PROTOCOL, limits, { host, clock, isKnown, serve: answer })
 }
 

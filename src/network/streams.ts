@@ -25,6 +25,8 @@ export interface StreamLimits {
   readonly maxStreamsPerPeer: number
   /** For all peers together that are not known. */
   readonly maxStrangerStreams: number
+  /** Milliseconds after which a stranger's stream is ended where another stranger has no room; never unless said. */
+  readonly yieldMs?: number
 }
 
 /** Who answers, and who is known. */
@@ -42,13 +44,26 @@ export function createStreamServer(
   limits: StreamLimits & FrameOptions,
   { host, clock, serve, isKnown = () => false }: StreamServerPorts
 ): StreamServer {
-  const open = new Map<FrameStream, NodeId>()
+  /** The oldest first. */
+  const open = new Map<FrameStream, { readonly peer: NodeId; readonly since: number }>()
   let aborted = 0
 
   const hasRoom = (peer: NodeId): boolean => {
-    const peers = [...open.values()]
-    if (peers.length >= limits.maxStreams || peers.filter((other) => other === peer).length >= limits.maxStreamsPerPeer) return false
-    return isKnown(peer) || peers.filter((other) => !isKnown(other)).length < limits.maxStrangerStreams
+    const all = [...open]
+    if (all.length >= limits.maxStreams || all.filter(([, other]) => other.peer === peer).length >= limits.maxStreamsPerPeer) return false
+    if (isKnown(peer)) return true
+    const strangers = all.filter(([, other]) => !isKnown(other.peer))
+    return strangers.length < limits.maxStrangerStreams || hasYielded(strangers[0])
+  }
+
+  /** Ends what a stranger has held for long, so that a few that take their time do not keep all others waiting. */
+  const hasYielded = (oldest: readonly [FrameStream, { readonly since: number }] | undefined): boolean => {
+    if (oldest === undefined || limits.yieldMs === undefined) return false
+    const [frames, { since }] = oldest
+    if (clock.now() - since < limits.yieldMs) return false
+    open.delete(frames)
+    frames.abort(new NetworkError('stopped', 'others wait'))
+    return true
   }
 
   const accept = async (stream: Stream, connection: Connection): Promise<void> => {
@@ -59,7 +74,7 @@ export function createStreamServer(
       return
     }
     const frames = createFrameStream(stream, limits, { clock })
-    open.set(frames, peer)
+    open.set(frames, { peer, since: clock.now() })
     try {
       await serve(frames, peer)
       await frames.close()

@@ -7,9 +7,9 @@ import { MAX_PAGE_BYTES } from '../protocol/limits.ts'
 import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/query.ts'
 import type { HeldRow } from '../protocol/records.ts'
 import { compareRank } from '../protocol/order.ts'
-import { authorOf, type Author } from '../protocol/ssh-key.ts'
+import { authorOf, type Author, type NodeId } from '../protocol/ssh-key.ts'
 import type { AckBook } from './ack-book.ts'
-import type { Checker } from './check.ts'
+import type { Asker, Checker } from './check.ts'
 import { gatherRows } from './checked-rows.ts'
 import type { Settler, View } from './settle.ts'
 import type { Standings } from './standings.ts'
@@ -23,6 +23,7 @@ export interface AnswerPorts {
   readonly acks: AckBook
   readonly checker: Pick<Checker, 'check'>
   readonly clock: Clock
+  isKnown(peer: NodeId): boolean
   progress(cid: string): number | undefined
   /** Own presence, as signed now. */
   ownPresence(): Promise<Verified<Envelope>>
@@ -51,7 +52,7 @@ const ITEM_BYTES = 20
 export function createAnswers(
   options: { readonly network: string; readonly version: string },
   ports: AnswerPorts
-): (request: QueryRequest) => AsyncGenerator<QueryPage> {
+): (request: QueryRequest, peer: NodeId) => AsyncGenerator<QueryPage> {
   const { store, settler, standings, clock } = ports
 
   async function* hello(signer: Uint8Array | undefined): AsyncGenerator<QueryPage> {
@@ -115,8 +116,8 @@ export function createAnswers(
   const statusRows = ({ cid, pinset }: Asked): StatusRow[] => [...views(cid, pinset).map(statusRow), ...unowned(cid, pinset)]
 
   /** Rows of one CID, as they are after the look. */
-  const checkedRows = async (asked: readonly Asked[], signal: AbortSignal): Promise<readonly StatusRow[]> => {
-    const check = await ports.checker.check((asked[0] as Asked).cid, signal)
+  const checkedRows = async (asked: readonly Asked[], by: Asker, signal: AbortSignal): Promise<readonly StatusRow[]> => {
+    const check = await ports.checker.check((asked[0] as Asked).cid, by, signal)
     const rows = asked.flatMap(statusRows)
     return check === undefined ? rows : rows.map((row) => (row.op === 'unpin' ? row : { ...row, check }))
   }
@@ -137,7 +138,7 @@ export function createAnswers(
     }
   }
 
-  return async function* answer(request) {
+  return async function* answer(request, peer) {
     switch (request.want) {
       case 'hello':
         yield* hello(request.signer)
@@ -145,7 +146,9 @@ export function createAnswers(
       case 'status': {
         const groups = request.cids === undefined ? held(request.pinset) : [request.cids.map((cid) => ({ cid, pinset: request.pinset }))]
         if (request.check === true) {
-          const gathered = gatherRows(byCid(groups), { width: CHECK_WIDTH, most: ROWS, everyMs: CHECK_PAGE_MS, clock, rowsOf: checkedRows })
+          const by = ports.isKnown(peer) ? 'known' : 'stranger'
+          const rowsOf = (asked: readonly Asked[], signal: AbortSignal): Promise<readonly StatusRow[]> => checkedRows(asked, by, signal)
+          const gathered = gatherRows(byCid(groups), { width: CHECK_WIDTH, most: ROWS, everyMs: CHECK_PAGE_MS, clock, rowsOf })
           for await (const rows of gathered) yield { page: 'status', rows }
         } else {
           for (const group of groups) yield { page: 'status', rows: group.flatMap(statusRows) }

@@ -11,20 +11,26 @@ import type { Log, PinBackend } from './ports.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
 
+/** On whose behalf it is looked: a sender is a stranger too, whatever it may command. */
+export type Asker = 'known' | 'stranger'
+
 /** The looker. */
 export interface Checker {
   /**
    * Reads all of a pin (by its key) and tells what it found: `missing` and `damaged` are being fetched again by then, if anybody wants
    * them; `unknown` where the storage could not be asked. Undefined where there is nothing to look for: it is not pinned, or a job is
-   * at it. Waits its turn; rejects with the signal's reason.
+   * at it. Waits its turn, longer for a stranger; rejects with the signal's reason.
    */
-  check(cid: string, signal: AbortSignal): Promise<CheckResult | undefined>
+  check(cid: string, by: Asker, signal: AbortSignal): Promise<CheckResult | undefined>
   /** Ends what is under way; every later check rejects. */
   stop(): void
 }
 
 /** Pins read at a time, for all who ask: the disk has other things to do. */
 const AT_A_TIME = 4
+
+/** Of these for all strangers together, who rest after each for as long as it took: they get one disk reader's time, however many they are. */
+const STRANGERS_AT_A_TIME = 2
 
 /** What is found short within this time is told in one line of the log; milliseconds. */
 const GATHER_MS = 1_000
@@ -42,6 +48,7 @@ export function createChecker(ports: {
   const { store, settler, backend, watch, clock, log } = ports
   const where = backend.kind === 'kubo' ? 'Kubo' : 'the built-in storage'
   const slots = createSlots(AT_A_TIME)
+  const strangers = createSlots(STRANGERS_AT_A_TIME)
   const shared = createShared<CheckResult | undefined>()
   const ended = new AbortController()
   let short = 0
@@ -64,6 +71,16 @@ export function createChecker(ports: {
       return 'unknown'
     } finally {
       release()
+    }
+  }
+
+  const lookSlowly = async (cid: string, signal: AbortSignal): Promise<CheckResult | undefined> => {
+    const release = await strangers.acquire(signal)
+    const began = clock.now()
+    try {
+      return await look(cid, signal)
+    } finally {
+      clock.after(Math.max(0, clock.now() - began), release)
     }
   }
 
@@ -95,9 +112,9 @@ export function createChecker(ports: {
   }
 
   return {
-    check(cid, signal) {
+    check(cid, by, signal) {
       const either = AbortSignal.any([signal, ended.signal])
-      return shared.run(cid, either, (all) => look(cid, all))
+      return shared.run(cid, either, (all) => (by === 'known' ? look(cid, all) : lookSlowly(cid, all)))
     },
     stop() {
       ended.abort(new DOMException('the agent stops', 'AbortError'))

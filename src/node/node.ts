@@ -5,13 +5,14 @@ import { parseMultiaddr, peerIn } from '../network/addresses.ts'
 import { createBus } from '../network/bus.ts'
 import { systemClock } from '../network/clock.ts'
 import { createHost } from '../network/host.ts'
+import { createLinkGuard } from '../network/link-guard.ts'
 import { createLinks } from '../network/links.ts'
-import { createPresenceTable } from '../network/presence-table.ts'
+import { createPresenceTable, type PresenceEntry } from '../network/presence-table.ts'
 import { createQueryServer } from '../network/query.ts'
 import { createRefusalSender } from '../network/refusals.ts'
 import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
-import { MAX_ADDRESSES, MAX_DIGESTS } from '../protocol/limits.ts'
+import { MAX_ADDRESSES, MAX_DIGESTS, MAX_STRANGERS_SHARING } from '../protocol/limits.ts'
 import type { Presence } from '../protocol/presence.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { lockHome } from '../storage/lock.ts'
@@ -29,10 +30,10 @@ import { linkContent } from './content-links.ts'
 import { createDaemonStarter } from './daemon-starter.ts'
 import { createExpiry } from './expiry.ts'
 import { createFirstContact } from './first-contact.ts'
-import { createReplyJudge } from './gossip.ts'
+import { createReplyJudge, verdictOf } from './gossip.ts'
 import { createIntake } from './intake.ts'
 import { createKeys } from './keys.ts'
-import { createKnownNodes } from './known-nodes.ts'
+import { createKnownNodes, type KnownNodes } from './known-nodes.ts'
 import { watchKnownNodes } from './known-nodes-watch.ts'
 import { createPinQueue } from './pin-queue.ts'
 import type { BackendHealth, Log } from './ports.ts'
@@ -46,6 +47,7 @@ import { createShell } from './shell.ts'
 import { openStandings } from './standings.ts'
 import { createStartHold } from './start-hold.ts'
 import type { Store } from './store.ts'
+import { createStrangerWords } from './stranger-words.ts'
 import { createSync } from './sync.ts'
 
 /** What an agent is made of; all paths are absolute and their folders exist. */
@@ -125,11 +127,16 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const privateKey = await loadHostKey(files.hostKey)
     const signer = hostSigner(privateKey)
     const { listen, announce, mdns, version: userAgent } = options
-    const host = await createHost({ privateKey, listen, mdns, userAgent, ...(announce.length === 0 ? {} : { announce }) })
-    const bus = createBus({ network }, { host, clock })
     const knownNodes = createKnownNodes(options.bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? []))
     const knownFile = watchKnownNodes({ file: files.knownNodes }, { known: knownNodes, clock, log })
     const isKnown = (node: NodeId): boolean => knownNodes.has(node)
+    const listening = { privateKey, listen, mdns, userAgent, ...(announce.length === 0 ? {} : { announce }) }
+    const host = await createHost(listening, { clock, isKnown })
+    const shun = (peer: NodeId): void => {
+      log.debug(`cut off ${peer}, which sends too much that is of no use here`)
+      host.shun(peer)
+    }
+    const bus = createBus({ network }, { host, clock, guard: createLinkGuard({ clock, isKnown, shun }) })
     const presence = createPresenceTable({ network, self: host.id, isKnown }, { clock })
     const meet = createFirstContact({ file: files.knownNodes }, { clock, log })
     const onAnswer = (address: string, peer: NodeId): void => void meet(address, peer)
@@ -172,7 +179,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         signer,
         clock,
         progress: queue.progress,
-        knownNodes: () => presence.all().length + 1,
+        knownNodes: () => sharers(presence.all(), knownNodes),
         publish: async (bytes) => {
           if (bus.subscribers('acks').length === 0) return
           await bus.publish('acks', bytes, { signal: AbortSignal.timeout(PROGRESS_MS) }).catch(() => {}) // The next state replaces it.
@@ -257,6 +264,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         standings,
         acks,
         clock,
+        isKnown,
         checker,
         progress: queue.progress,
         ownPresence: () => announcer.current(),
@@ -291,9 +299,9 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       if (change !== 'sound' && change !== 'room') announcer.announceSoon()
     })
 
-    bus.handle('commands', ({ bytes, from }) => intake.judge(bytes, from).verdict)
-    const judgeReply = createReplyJudge(network, { presence, intake })
-    bus.handle('acks', ({ bytes }) => judgeReply(bytes))
+    bus.handle('commands', ({ bytes, from }) => verdictOf(intake.judge(bytes, from)))
+    const strangers = createStrangerWords({ known: knownNodes, clock })
+    bus.handle('acks', createReplyJudge(network, { presence, intake, strangers }))
 
     const start = async (): Promise<void> => {
       undo.defer(() => stopTelling?.())
@@ -374,6 +382,12 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       [Symbol.asyncDispose]: () => undo.disposeAsync()
     }
   }
+}
+
+/** Nodes that share the acks topic, itself too; strangers only say that they do, and do not make it speak rarely. */
+function sharers(present: readonly PresenceEntry[], known: Pick<KnownNodes, 'has' | 'size'>): number {
+  const strangers = present.filter(({ presence: { node } }) => !known.has(node)).length
+  return 1 + known.size + Math.min(strangers, MAX_STRANGERS_SHARING)
 }
 
 /** Multiaddrs without their /p2p, as many as presence may list. */

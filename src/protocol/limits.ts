@@ -87,6 +87,9 @@ export const MAX_QUERY_CIDS = 1_000
 /** Time between two ack batches of a node, for each node that shares the topic: all together they speak 200 times a second, half of what a mesh of five carries. */
 export const ACK_INTERVAL_PER_NODE_MS = 5
 
+/** Nodes that are not known and count for {@link ACK_INTERVAL_PER_NODE_MS}: made-up ones delay an ack by 15 ms at most. */
+export const MAX_STRANGERS_SHARING = 3
+
 /** Time between two acks of a command of 1,000 operations, less for fewer: such an ack takes 8 KB and every node verifies it. */
 export const ACK_INTERVAL_PER_THOUSAND_MS = 500
 
@@ -129,6 +132,9 @@ export const DISK_RESERVE_BYTES = 64 * 1024 * 1024
 /** One question: {@link MAX_QUERY_CIDS} CIDs of the longest kind, or as many command ids, with room for the rest. */
 export const MAX_QUERY_BYTES = 112 * 1024
 
+/** How long a stranger's question is safe from being ended for another's, where strangers have no more room: most take less than a second. */
+export const STRANGER_QUERY_MS = 10_000
+
 /** Commands that one question for acks may name. */
 export const MAX_QUERY_COMMANDS = 1_000
 
@@ -146,6 +152,63 @@ export const MAX_REFUSAL_BYTES = 512
  * for what it missed (IWANT) packs all of it into one frame, and a frame above the bound kills the link.
  */
 export const MAX_GOSSIP_FRAME_BYTES = 2 * 1024 * 1024
+
+/**
+ * Messages that are of no use here, a second, through one link and without end: what a mesh carries. An honest peer forwards what its own
+ * keys let in, and all of that may be nothing to us; each message comes once, so more than the mesh carries is made up by the peer.
+ */
+export const MAX_USELESS_PER_SECOND = 400
+
+/** As many of these as may come at once and are still looked at: two seconds of them, as after a pause. What is above is dropped unread. */
+export const MAX_USELESS_BURST = 800
+
+/** Useless messages in hand from which on the link is closed: a peer that merely was in a hurry has stopped before. */
+export const MAX_USELESS_BACKLOG = 1_600
+
+/** How much a useless message counts that the peer published itself: one node acks 200 times a second at most, {@link ACK_INTERVAL_PER_NODE_MS}. */
+export const USELESS_OWN_COST = 2
+
+/** How long a peer that was cut off is kept out, by its id: it comes back mended, or costs one handshake and one backlog a minute. */
+export const KEEP_OUT_MS = 60_000
+
+/** Peers that are kept out at a time, and links whose useless messages are counted: beyond it the oldest are forgotten. */
+export const MAX_WATCHED_PEERS = 4_096
+
+/** Acks and presences of nodes that nobody named, relayed a second for one link where others are named: sixteen nodes that pin all the time. */
+export const STRANGER_WORDS_PER_LINK = 25
+
+/** The same for all links together: a quarter of what a mesh carries. */
+export const STRANGER_WORDS = 100
+
+/** The same where nobody is named and everybody may be a node: half of what a mesh carries for one link. */
+export const UNVOUCHED_WORDS_PER_LINK = 200
+
+/** And for all links together: what a mesh carries. */
+export const UNVOUCHED_WORDS = 400
+
+/** Newest acks remembered, one for each node and command, so that older ones are not relayed again: three minutes of a busy mesh, 3 MB. */
+export const MAX_REMEMBERED_ACKS = 16_384
+
+/** Connections: about 100 KB each at rest, so 300 stay within what an idle agent may use. */
+export const MAX_CONNECTIONS = 300
+
+/** Of these with peers that are no known nodes; the rest is kept for known ones, which must get in while strangers crowd. */
+export const MAX_STRANGER_CONNECTIONS = 250
+
+/** Of these from one IP address: a fleet behind NAT, or a script that sends in parallel, and still not all there are. */
+export const MAX_ADDRESS_CONNECTIONS = 100
+
+/** Connections with one peer: two that dial each other at once have two, and dial anew before the old ones are found dead. */
+export const MAX_PEER_CONNECTIONS = 4
+
+/** Handshakes under way at a time; with 10, as libp2p has it, a few dead dialers keep everyone out. */
+export const MAX_HANDSHAKES = 100
+
+/** Of these from one IP address: a fleet behind NAT dials 40 at once; dead dialers of one address leave room for others. */
+export const MAX_ADDRESS_HANDSHAKES = 50
+
+/** Dials a second that are taken from one IP address: libp2p takes 5; a fleet behind NAT, or a script that sends in parallel, dials in tens. */
+export const MAX_ADDRESS_DIALS = 100
 
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024

@@ -6,9 +6,9 @@ import { systemClock } from '../../src/network/clock.ts'
 import { createQueryServer, query, QUERY_PROTOCOL, type QueryHandler, type QueryServerOptions } from '../../src/network/query.ts'
 import type { StreamServer } from '../../src/network/streams.ts'
 import { InvalidMessageError } from '../../src/protocol/errors.ts'
-import { MAX_PAGES } from '../../src/protocol/limits.ts'
+import { MAX_PAGES, STRANGER_QUERY_MS } from '../../src/protocol/limits.ts'
 import { encodeQueryPage, encodeQueryRequest, type QueryPage, type StatusRow } from '../../src/protocol/query.ts'
-import { bytesOf, NETWORK, startPeer, until, within, type Peer } from './helpers.ts'
+import { bytesOf, createTestClock, NETWORK, startPeer, until, within, type Peer } from './helpers.ts'
 
 const cid = CID.parse('bafkreigh2akiscaildcqabsyg3dfr6chu3fgpregiymsck7e7aqa4s52zy')
 const row = (at: number): StatusRow => ({ cid, pinset: 'default', status: 'pinned', bytes: 5, at })
@@ -223,6 +223,30 @@ describe('a hostile asker', () => {
       (await all).filter(({ status }) => status === 'fulfilled').length
     expect([await count(fromA), await count(fromB), await count(fromFriend)]).toEqual([3, 1, 2])
   }, 20_000)
+
+  test('that takes its time makes room for another stranger, and not at once', async () => {
+    await using node = await startPeer()
+    await using slow = await startPeer({ listen: [] })
+    await using other = await startPeer({ listen: [] })
+    const clock = createTestClock()
+    const handler: QueryHandler = async function* (_, from) {
+      if (from === slow.host.id) await new Promise(() => {})
+      yield pageOf(1, 1)
+    }
+    const options = { network: NETWORK, maxStreamsPerPeer: 2, maxStrangerStreams: 2 }
+    const server = createQueryServer(options, { host: node.host, handler, clock })
+    await server.start()
+    const asked = (): Promise<QueryPage[]> => collect(query(other.host, node.address, ask, { signal: within() }))
+    const slowly = [1, 2].map(() => collect(query(slow.host, node.address, ask, { signal: within() })).catch((err: unknown) => err))
+    await expect.poll(async () => asked().catch((err: { code: string }) => err.code)).toBe('cut')
+    clock.advance(STRANGER_QUERY_MS)
+    expect(await asked()).toHaveLength(1)
+    // One of the two made room, and that is enough.
+    expect(await Promise.race(slowly)).toMatchObject({ code: 'cut' })
+    expect(await asked()).toHaveLength(1)
+    await server.stop()
+    await Promise.all(slowly)
+  })
 
   test('makes a handler that throws harmless', async () => {
     await using node = await startPeer()

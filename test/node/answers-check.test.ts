@@ -11,7 +11,7 @@ const [held, short, absent, waiting] = ['held', 'short', 'absent', 'waiting'].ma
 type CID = ReturnType<typeof cidOf>
 const ask = { want: 'status', network: 'net', check: true } as const
 
-async function bench(core: AgentCore, check: (cid: string, signal: AbortSignal) => Promise<CheckResult | undefined>) {
+async function bench(core: AgentCore, check: (cid: string, signal: AbortSignal, by: string) => Promise<CheckResult | undefined>) {
   await core.authorise([grantOf(alice)])
   const { store, settler, standings, clock } = core
   let counter = 0
@@ -34,7 +34,8 @@ async function bench(core: AgentCore, check: (cid: string, signal: AbortSignal) 
       settler,
       standings,
       acks,
-      checker: { check },
+      checker: { check: (cid, by, signal) => check(cid, signal, by) },
+      isKnown: (peer) => peer === 'friend',
       clock,
       progress: () => undefined,
       ownPresence: () => Promise.reject(new Error('not asked')),
@@ -66,18 +67,18 @@ test('a check looks once at each CID, and its rows are those after the look', as
     `${short} site pin queued missing`,
     `${waiting} site pin queued `
   ]
-  const pages = await Array.fromAsync(answer({ ...ask, cids: [held, short, absent, waiting].map(String) }))
+  const pages = await Array.fromAsync(answer({ ...ask, cids: [held, short, absent, waiting].map(String) }, 'peer'))
   expect(rowsOf(pages).map(text).toSorted()).toEqual(expected.toSorted())
   expect(looked).toEqual([held, short, absent, waiting].map(String))
 
   looked.length = 0
-  const all = await Array.fromAsync(answer(ask))
+  const all = await Array.fromAsync(answer(ask, 'peer'))
   // What is let go of is held in no pinset, and what is in two is looked at once.
   expect(rowsOf(all).map(text).toSorted()).toEqual(expected.slice(1).toSorted())
   expect(looked.toSorted()).toEqual([held, short, waiting].map(String).toSorted())
 
   looked.length = 0
-  const plain = await Array.fromAsync(answer({ want: 'status', network: 'net' }))
+  const plain = await Array.fromAsync(answer({ want: 'status', network: 'net' }, 'peer'))
   expect(rowsOf(plain).every(({ check }) => check === undefined)).toBe(true)
   expect(looked).toEqual([])
 })
@@ -89,7 +90,7 @@ test('while it reads, a page goes out well before whoever asked gives up; and no
     signals.push(signal)
     return new Promise((_resolve, reject) => signal.addEventListener('abort', () => reject(signal.reason as Error)))
   })
-  const pages = answer({ ...ask, cids: [held.toString()] })
+  const pages = answer({ ...ask, cids: [held.toString()] }, 'peer')
   for (let i = 0; i < 3; i++) {
     const page = pages.next()
     await new Promise((resolve) => setImmediate(resolve))
@@ -99,4 +100,16 @@ test('while it reads, a page goes out well before whoever asked gives up; and no
   expect(signals.map(({ aborted }) => aborted)).toEqual([false])
   await pages.return(undefined)
   expect(signals.map(({ aborted }) => aborted)).toEqual([true])
+})
+
+test('says on whose behalf it looks', async () => {
+  using core = createAgentCore()
+  const looked: string[] = []
+  const answer = await bench(core, async (_cid, _signal, by) => {
+    looked.push(by)
+    return 'held'
+  })
+  const cids = [held.toString()]
+  for (const peer of ['friend', 'peer']) await Array.fromAsync(answer({ ...ask, cids }, peer))
+  expect(looked).toEqual(['known', 'stranger'])
 })

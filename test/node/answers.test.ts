@@ -19,12 +19,13 @@ async function hello(others: ReturnType<AnswerPorts['otherPresences']>): Promise
       clock,
       acks: { changed() {}, answer() {}, current: async () => undefined, stop: async () => {} },
       checker: { check: async () => undefined },
+      isKnown: () => false,
       progress: () => undefined,
       ownPresence: async () => own,
       otherPresences: () => others
     }
   )
-  const pages = await Array.fromAsync(answer({ want: 'hello', network: 'net' }))
+  const pages = await Array.fromAsync(answer({ want: 'hello', network: 'net' }, 'peer'))
   return pages.map((page) => decodeQueryPage(encodeQueryPage(page)) as HelloPage)
 }
 

@@ -116,7 +116,7 @@ test('what is whole is left as it is', async () => {
   await using bench = await createBench()
   const blocks = await bench.pinned('whole')
   const before = bench.core.store.pin(keyOf(blocks))
-  expect(await bench.checker.check(keyOf(blocks), never)).toBe('held')
+  expect(await bench.checker.check(keyOf(blocks), 'known', never)).toBe('held')
   expect(bench.core.store.pin(keyOf(blocks))).toEqual(before)
   bench.core.clock.advance(60_000)
   expect(bench.log.take('warn')).toEqual([])
@@ -135,13 +135,13 @@ test.for([
   for (const block of [low, inner]) {
     await harm(bench.file(block))
     const release = bench.backend.hold()
-    expect(await bench.checker.check(keyOf(blocks), never)).toBe(found)
+    expect(await bench.checker.check(keyOf(blocks), 'known', never)).toBe(found)
     expect(bench.status(root.cid)).toEqual(['queued'])
     release()
     await bench.settle()
     expect(bench.status(root.cid)).toEqual(['pinned'])
     expect(await readFile(bench.file(block))).toEqual(Buffer.from(block.bytes))
-    expect(await bench.checker.check(keyOf(blocks), never)).toBe('held')
+    expect(await bench.checker.check(keyOf(blocks), 'known', never)).toBe('held')
   }
   bench.core.clock.advance(1_000)
   expect(bench.log.take('warn')).toEqual(['a check found 2 pins gone or damaged in the built-in storage: what is wanted is fetched again'])
@@ -153,12 +153,12 @@ test('what nobody wants is told and left, unless there is nothing left of it', a
   const blocks = await bench.pinned('unowned')
   await bench.core.authorise([], [alice.author])
   await rm(bench.file(blocks.at(-1) as TestBlock))
-  expect(await bench.checker.check(keyOf(blocks), never)).toBe('missing')
+  expect(await bench.checker.check(keyOf(blocks), 'known', never)).toBe('missing')
   expect(store.pin(keyOf(blocks))).toBeDefined()
   expect(store.holds(keyOf(blocks))).toEqual(['default'])
   expect(store.jobCount()).toBe(0)
   await bench.real.unpin((blocks[0] as TestBlock).cid, { signal: never })
-  expect(await bench.checker.check(keyOf(blocks), never)).toBe('missing')
+  expect(await bench.checker.check(keyOf(blocks), 'known', never)).toBe('missing')
   expect([store.pin(keyOf(blocks)), store.holds(keyOf(blocks)), store.jobCount()]).toEqual([undefined, [], 0])
 })
 
@@ -167,18 +167,18 @@ test('there is nothing to look for in what is not pinned, or has a job, or was d
   const { store, clock } = bench.core
   const blocks = await bench.pinned('busy')
   const key = keyOf(blocks)
-  expect(await bench.checker.check('bafkqaaa', never)).toBeUndefined()
+  expect(await bench.checker.check('bafkqaaa', 'known', never)).toBeUndefined()
   const { check } = bench.backend
   bench.backend.check = async () => {
     const row = store.pin(key)
     if (row !== undefined) store.putPin({ ...row, pinnedAt: clock.now() + 1 })
     return 'missing'
   }
-  expect(await bench.checker.check(key, never)).toBeUndefined()
+  expect(await bench.checker.check(key, 'known', never)).toBeUndefined()
   expect(store.pin(key)).toBeDefined()
   bench.backend.check = check
   store.putJob({ cid: key, action: 'unpin', spelled: key, origins: [], nextAt: Infinity })
-  expect(await bench.checker.check(key, never)).toBeUndefined()
+  expect(await bench.checker.check(key, 'known', never)).toBeUndefined()
   store.removeJob(key)
 })
 
@@ -187,11 +187,11 @@ test('where the storage cannot be asked nothing is concluded', async () => {
   const blocks = await bench.pinned('unknown')
   const key = keyOf(blocks)
   bench.backend.check = () => Promise.reject(new BackendError('timeout', 'slow disk'))
-  expect(await bench.checker.check(key, never)).toBe('unknown')
+  expect(await bench.checker.check(key, 'known', never)).toBe('unknown')
   bench.backend.feign({ ok: false, reason: 'no daemon' })
   await bench.watch.ask()
   bench.backend.check = () => Promise.reject(new Error('nobody should ask'))
-  expect(await bench.checker.check(key, never)).toBe('unknown')
+  expect(await bench.checker.check(key, 'known', never)).toBe('unknown')
   expect(bench.log.lines.join()).not.toContain('nobody should ask')
   expect(bench.status((blocks[0] as TestBlock).cid)).toEqual(['pinned'])
 })
@@ -210,8 +210,8 @@ test('a few at a time, equal ones once, each for as long as somebody waits, and 
     return one.promise
   }
   const leaves = new AbortController()
-  const first = bench.checker.check(keys[0] as string, leaves.signal)
-  const others = keys.map((key) => bench.checker.check(key, never))
+  const first = bench.checker.check(keys[0] as string, 'known', leaves.signal)
+  const others = keys.map((key) => bench.checker.check(key, 'known', never))
   await vi.waitFor(() => expect(begun).toEqual(keys.slice(0, 4)))
   leaves.abort(new Error('gone'))
   await expect(first).rejects.toThrow('gone')
@@ -221,6 +221,34 @@ test('a few at a time, equal ones once, each for as long as somebody waits, and 
 
   bench.checker.stop()
   for (const other of others.slice(1)) await expect(other).rejects.toMatchObject({ name: 'AbortError' })
-  await expect(bench.checker.check(keys[0] as string, never)).rejects.toMatchObject({ name: 'AbortError' })
+  await expect(bench.checker.check(keys[0] as string, 'known', never)).rejects.toMatchObject({ name: 'AbortError' })
   expect(begun).toHaveLength(5)
+})
+
+test('strangers look two at a time and rest for as long as a look took; a known node does not wait for them', async () => {
+  await using bench = await createBench()
+  const keys: string[] = []
+  for (let i = 0; i < 5; i++) keys.push(keyOf(await bench.pinned(`slow ${i}`)))
+  const [a, b, c, d, friendly] = keys as [string, string, string, string, string]
+  const running = new Map<string, PromiseWithResolvers<PinCheck>>()
+  bench.backend.check = (cid) => {
+    const one = Promise.withResolvers<PinCheck>()
+    running.set(cid.toString(), one)
+    return one.promise
+  }
+  const begun = (...expected: string[]): Promise<void> => vi.waitFor(() => expect([...running.keys()]).toEqual(expected))
+  const looks = [a, b, c, d].map((key) => bench.checker.check(key, 'stranger', never))
+  await begun(a, b)
+  const friends = bench.checker.check(friendly, 'known', never)
+  await begun(a, b, friendly)
+  bench.core.clock.advance(700)
+  for (const key of [a, b, friendly]) running.get(key)?.resolve('held')
+  expect(await Promise.all([looks[0], looks[1], friends])).toEqual(['held', 'held', 'held'])
+  bench.core.clock.advance(699)
+  await new Promise(setImmediate)
+  await begun(a, b, friendly)
+  bench.core.clock.advance(1)
+  await begun(a, b, friendly, c, d)
+  for (const key of [c, d]) running.get(key)?.resolve('held')
+  await Promise.all(looks)
 })
