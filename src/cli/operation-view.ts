@@ -22,7 +22,7 @@ export function tellOperation(operation: Operation): string[] {
 }
 
 function plain(name: string, value: unknown): unknown {
-  if (CID.asCID(value) !== null) return String(value)
+  if (value instanceof CID) return String(value)
   if (name === 'expires') return moment(value as number)
   if (name === 'at') return moment((value as Hlc).ms)
   if (name === 'origins') return (value as readonly Uint8Array[]).map(address)

@@ -1,18 +1,23 @@
 /** config.json on disk. */
 import { randomBytes } from 'node:crypto'
-import { open, readFile, rename, rm } from 'node:fs/promises'
+import { constants } from 'node:fs'
+import { open, rename, rm } from 'node:fs/promises'
+import { MAX_CONFIG_BYTES } from '../protocol/limits.ts'
 import { ConfigError } from './errors.ts'
 import { fromConfigFile } from './sources.ts'
 
 /** Reads config.json as it stands, unchecked; undefined when there is none. Throws {@link ConfigError} that names the file. */
 export async function readConfigFile(path: string): Promise<Readonly<Record<string, unknown>> | undefined> {
-  let text: string
   try {
-    text = await readFile(path, 'utf8')
+    return parseConfigText(path, await readText(path))
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw new ConfigError(`cannot read ${path}: ${(err as Error).message}`, { cause: err })
+    throw err instanceof ConfigError ? err : new ConfigError(`cannot read ${path}: ${(err as Error).message}`, { cause: err })
   }
+}
+
+/** What the text of a config.json says, unchecked; throws {@link ConfigError} that names the file. */
+export function parseConfigText(path: string, text: string): Readonly<Record<string, unknown>> {
   let value: unknown
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''))
@@ -22,6 +27,19 @@ export async function readConfigFile(path: string): Promise<Readonly<Record<stri
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${path}: an object of settings was expected`)
   return value as Readonly<Record<string, unknown>>
+}
+
+/** Never waits for a pipe, nor fills the memory with what is no file of settings. */
+async function readText(path: string): Promise<string> {
+  const file = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0))
+  try {
+    const info = await file.stat()
+    if (!info.isFile()) throw new ConfigError(`${path} is not a regular file`)
+    if (info.size > MAX_CONFIG_BYTES) throw new ConfigError(`${path} has more than ${MAX_CONFIG_BYTES} bytes: is it the right file?`)
+    return await file.readFile('utf8')
+  } finally {
+    await file.close()
+  }
 }
 
 /**

@@ -79,7 +79,13 @@ function check(name: SettingName, value: unknown, source: string): unknown {
   if (result.success) return freeze(result.data)
   const [issue] = result.error.issues
   const ofType = issue?.code.startsWith('invalid_') === true
-  throw new ConfigError(`${source}: ${issue?.message}${ofType ? `, not ${JSON.stringify(value).slice(0, 60)}` : ''}`)
+  throw new ConfigError(`${source}: ${issue?.message}${ofType ? `, not ${quote(value)}` : ''}`)
+}
+
+/** Never the inside of what may nest deeper than a writer's stack. */
+function quote(value: unknown): string {
+  if (typeof value === 'object' && value !== null) return Array.isArray(value) ? 'a list' : 'an object'
+  return JSON.stringify(value).slice(0, 60)
 }
 
 function freeze<T>(value: T): T {

@@ -1,7 +1,9 @@
 import * as dagCbor from '@ipld/dag-cbor'
 import * as dagPb from '@ipld/dag-pb'
 import { CID } from 'multiformats/cid'
+import { MAX_BLOCK_LINKS, MAX_IDENTITY_BYTES } from '../protocol/limits.ts'
 import { ContentError } from './errors.ts'
+import { isIdentity, isSha256 } from './multihash.ts'
 
 const RAW = 0x55
 const CBOR = 0x51
@@ -23,10 +25,27 @@ export function assertKnownCodec(cid: CID): void {
 
 /**
  * The CIDs a block links to, in the block's own order: dag-pb, dag-cbor, and those without links (raw, cbor, json).
- * Throws {@link ContentError} `invalid` for other codecs and for bytes that are not what the codec says.
+ * Throws {@link ContentError} `invalid` for other codecs, for bytes that are not what the codec says, for more than
+ * {@link MAX_BLOCK_LINKS} links, and for one that no CID can be or that carries more than {@link MAX_IDENTITY_BYTES}.
  */
 export function linksOf(cid: CID, bytes: Uint8Array): CID[] {
   assertKnownCodec(cid)
+  const links = decodeLinks(cid, bytes)
+  if (links.length > MAX_BLOCK_LINKS)
+    throw new ContentError('invalid', `the block ${cid} has ${links.length} links; the limit is ${MAX_BLOCK_LINKS}`)
+  for (const link of links) {
+    // The first version has no other form; some decoders read one all the same.
+    if (link.version === 0 && !isSha256(link)) throw new ContentError('invalid', `the block ${cid} has a link that is no CID`)
+    if (isIdentity(link) && link.multihash.size > MAX_IDENTITY_BYTES)
+      throw new ContentError(
+        'invalid',
+        `the block ${cid} has a link with ${link.multihash.size} bytes in it; the limit is ${MAX_IDENTITY_BYTES}`
+      )
+  }
+  return links
+}
+
+function decodeLinks(cid: CID, bytes: Uint8Array): CID[] {
   try {
     if (cid.code === dagPb.code) return dagPb.decode(bytes).Links.map((link) => link.Hash)
     if (cid.code === dagCbor.code) return [...linksIn(dagCbor.decode(bytes))]
@@ -43,8 +62,8 @@ function* linksIn(value: unknown): Generator<CID> {
   while (todo.length > 0) {
     const next = todo.pop()
     if (next === null || typeof next !== 'object' || next instanceof Uint8Array) continue
-    const cid = CID.asCID(next)
-    if (cid !== null) yield cid
+    // Not CID.asCID: it also takes a map that only looks like one.
+    if (next instanceof CID) yield next
     else for (const inner of Object.values(next).reverse()) todo.push(inner)
   }
 }

@@ -19,6 +19,11 @@ export function isIdentity(cid: CID): boolean {
   return cid.multihash.code === IDENTITY
 }
 
+/** Whether the CID names a SHA2-256 of full length. */
+export function isSha256({ multihash: { code, size } }: CID): boolean {
+  return code === SHA2_256 && size === 32
+}
+
 /** Whether {@link checkHash} can check blocks of this hash. */
 function isKnownHash(code: number): boolean {
   return code === IDENTITY || code === SHA2_256 || code === SHA2_512

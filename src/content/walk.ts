@@ -1,5 +1,5 @@
 import type { CID } from 'multiformats/cid'
-import { MAX_DAG_DEPTH } from '../protocol/limits.ts'
+import { MAX_DAG_DEPTH, MAX_WAITING_LINKS } from '../protocol/limits.ts'
 import { ContentError } from './errors.ts'
 
 /** How a DAG is walked. */
@@ -14,7 +14,7 @@ export interface WalkOptions {
 /**
  * Visits what can be reached from `root`, several at a time and the deepest first, so that what waits grows with the
  * depth of the DAG and not with its width. Ends with the first error or the signal's reason, after all visits have ended.
- * Throws {@link ContentError} `invalid` beyond {@link MAX_DAG_DEPTH}.
+ * Throws {@link ContentError} `invalid` beyond {@link MAX_DAG_DEPTH} and {@link MAX_WAITING_LINKS}.
  */
 export async function walk(root: CID, options: WalkOptions): Promise<void> {
   const failure = new AbortController()
@@ -28,6 +28,9 @@ export async function walk(root: CID, options: WalkOptions): Promise<void> {
       const links = await options.visit(cid, signal)
       if (links.length > 0 && depth >= MAX_DAG_DEPTH) {
         throw new ContentError('invalid', `${root} is deeper than ${MAX_DAG_DEPTH} links`)
+      }
+      if (todo.length + links.length > MAX_WAITING_LINKS) {
+        throw new ContentError('invalid', `${root} has more than ${MAX_WAITING_LINKS} links to follow at a time`)
       }
       for (let i = links.length - 1; i >= 0; i--) todo.push({ cid: links[i] as CID, depth: depth + 1 })
     } catch (err) {

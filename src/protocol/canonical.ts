@@ -21,7 +21,7 @@ interface Frame {
 /**
  * Passes bytes that are exactly one DAG-CBOR item in its canonical form: definite lengths, shortest heads, map keys that are
  * text, sorted (shorter first, then bytewise) and unique, valid UTF-8 that starts with no byte order mark, no tag but 42 on
- * bytes, no floats, no `undefined`, nothing nested deeper than {@link MAX_NESTING}. Throws an `encoding` fault for all else.
+ * bytes (a CID in its one form), no floats, no `undefined`, nothing nested deeper than {@link MAX_NESTING}. Throws an `encoding` fault for all else.
  * One pass, no recursion, nothing built. @see https://ipld.io/specs/codecs/dag-cbor/spec/#strictness
  */
 export function requireCanonical(bytes: Uint8Array): void {
@@ -57,9 +57,12 @@ export function requireCanonical(bytes: Uint8Array): void {
     if (tagged && major !== MAJOR.bytes) fail('a link that is not bytes')
     const value = argument(head & 31)
     switch (major) {
-      case MAJOR.bytes:
-        skip(value)
+      case MAJOR.bytes: {
+        const raw = skip(value)
+        // Behind the byte that says "binary". Decoders of CIDs check all else, and take this for one of a bare multihash.
+        if (tagged && raw[1] === 0) fail('a CID of version 0 that says so')
         break
+      }
       case MAJOR.text: {
         const raw = skip(value)
         checkText(raw)

@@ -1,7 +1,7 @@
 /** Which key somebody means: a fingerprint or its beginning, a key line, a peer id, or a comment that one key has. Pure. */
 import { keyInLine } from './authorized-keys.ts'
 import type { KeyedLine } from './key-edit.ts'
-import { SSH_ED25519, type Author } from './ssh-key.ts'
+import { isAuthor, SSH_ED25519, type Author } from './ssh-key.ts'
 
 /** What was found. */
 export type KeyLookup =
@@ -10,13 +10,11 @@ export type KeyLookup =
   | { readonly kind: 'none' }
   | { readonly kind: 'several'; readonly candidates: readonly KeyedLine[] }
 
-const FINGERPRINT = /^SHA256:[A-Za-z0-9+/]{43}$/
-
 /** Looks among the lines of a file. A whole fingerprint, key line or peer id is found whether or not it stands there. */
 export function findKey(lines: readonly KeyedLine[], wanted: string): KeyLookup {
   const text = wanted.trim()
   if (/[\r\n]/.test(text)) return { kind: 'none' }
-  if (FINGERPRINT.test(text)) return { kind: 'found', author: text as Author }
+  if (isAuthor(text)) return { kind: 'found', author: text }
   const key = keyInLine(text)
   if (key !== undefined) return { kind: 'found', author: key.author, line: key.key }
   const isPrefix = text.startsWith('SHA256:') && text.length > 'SHA256:'.length

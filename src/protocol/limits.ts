@@ -60,6 +60,9 @@ export const MAX_KEY_LINES = 10_000
 /** Bytes read of an authorized_keys or known_nodes file, for the same reason. */
 export const MAX_KEY_FILE_BYTES = 4 * 1024 * 1024
 
+/** Bytes read of a config.json: a thousand key lines and addresses stay far below. */
+export const MAX_CONFIG_BYTES = 1024 * 1024
+
 /** A key line in an `authorize`: the longest comment, options for some dozen pinsets, and the key. */
 export const MAX_KEY_LINE_BYTES = 4 * 1024
 
@@ -113,6 +116,15 @@ export const MAX_PENDING_COMMANDS = 1_024
 
 /** One block: bitswap's own limit for a message; larger ones cannot be fetched from any peer. */
 export const MAX_BLOCK_BYTES = 2 * 1024 * 1024
+
+/** Links of one block: {@link MAX_BLOCK_BYTES} hold 52,000 that name a hash; more are identity CIDs of next to nothing, 600 bytes each in memory. */
+export const MAX_BLOCK_LINKS = 65_536
+
+/** Links of one walk that wait to be followed, 300 MB at most: folders of the largest kind, ten within each other, leave a tenth of it. */
+export const MAX_WAITING_LINKS = 524_288
+
+/** Content that a link may carry in itself, as in Kubo: more would be blocks within blocks, and a name as long as what it names. */
+export const MAX_IDENTITY_BYTES = 128
 
 /** Links from the root to a block: UnixFS stays below 64; a longer chain costs a round trip a block and is not a file. */
 export const MAX_DAG_DEPTH = 65_536

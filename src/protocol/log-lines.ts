@@ -6,8 +6,9 @@ import { FAILURES, flatState, REFUSALS, STATUSES, type Ack } from './ack.ts'
 import { decodeCommand, type Command } from './command.ts'
 import { openEnvelope, verifyEnvelope } from './envelope.ts'
 import { InvalidMessageError } from './errors.ts'
-import { MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES, MAX_OPERATIONS, MAX_TRACKED_NODES } from './limits.ts'
+import { MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES, MAX_NESTING, MAX_OPERATIONS, MAX_TRACKED_NODES } from './limits.ts'
 import { openReceipt, tally, toldOperation, type LogEntry, type LoggedCommand, type RefusalRow } from './log-entry.ts'
+import { isAuthor } from './ssh-key.ts'
 import * as wire from './wire.ts'
 
 /** Reasons to refuse a command: what a node says of its own accord, and what is wrong with the bytes. */
@@ -139,7 +140,7 @@ function checkRefusal(map: wire.Fields): CheckedLine {
   if (map['envelope'] !== undefined) throw new InvalidMessageError('shape', 'both an envelope and a refusal')
   if (!CODES.has(map['refused'])) wire.malformed('refused')
   const { author, command, pinset, claimed, more } = map
-  if (author !== undefined && !(typeof author === 'string' && /^SHA256:[A-Za-z0-9+/]{43}$/.test(author))) wire.malformed('author')
+  if (author !== undefined && !isAuthor(author)) wire.malformed('author')
   if (author !== undefined && typeof claimed !== 'boolean') wire.malformed('claimed')
   if (command !== undefined && !(typeof command === 'string' && /^[0-9a-f]{64}$/.test(command))) wire.malformed('command')
   if (pinset !== undefined) wire.label(pinset, 'pinset')
@@ -172,8 +173,18 @@ function parseJson(bytes: Uint8Array): unknown {
   } catch {
     throw new InvalidMessageError('encoding', 'not JSON')
   }
+  requireShallow(value)
   if (JSON.stringify(value) !== text) throw new InvalidMessageError('encoding', 'a field twice, or written in another way than pinsub does')
   return value
+}
+
+/** Writing JSON recurses: what nests deeper than its stack must not get there. */
+function requireShallow(value: unknown): void {
+  let level: unknown[] = [value]
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > MAX_NESTING) throw new InvalidMessageError('shape', `nested deeper than ${MAX_NESTING}`)
+    level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
+  }
 }
 
 function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {

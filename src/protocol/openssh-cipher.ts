@@ -16,16 +16,18 @@ interface Cipher {
   readonly tagBytes?: number
 }
 
-const CIPHERS: Readonly<Record<string, Cipher>> = {
-  'aes256-ctr': { algorithm: 'aes-256-ctr', keyBytes: 32, ivBytes: 16 },
-  'aes192-ctr': { algorithm: 'aes-192-ctr', keyBytes: 24, ivBytes: 16 },
-  'aes128-ctr': { algorithm: 'aes-128-ctr', keyBytes: 16, ivBytes: 16 },
-  'aes256-cbc': { algorithm: 'aes-256-cbc', keyBytes: 32, ivBytes: 16 },
-  'aes192-cbc': { algorithm: 'aes-192-cbc', keyBytes: 24, ivBytes: 16 },
-  'aes128-cbc': { algorithm: 'aes-128-cbc', keyBytes: 16, ivBytes: 16 },
-  'aes256-gcm@openssh.com': { algorithm: 'aes-256-gcm', keyBytes: 32, ivBytes: 12, tagBytes: 16 },
-  'aes128-gcm@openssh.com': { algorithm: 'aes-128-gcm', keyBytes: 16, ivBytes: 12, tagBytes: 16 }
-}
+const CIPHERS: ReadonlyMap<string, Cipher> = new Map(
+  Object.entries({
+    'aes256-ctr': { algorithm: 'aes-256-ctr', keyBytes: 32, ivBytes: 16 },
+    'aes192-ctr': { algorithm: 'aes-192-ctr', keyBytes: 24, ivBytes: 16 },
+    'aes128-ctr': { algorithm: 'aes-128-ctr', keyBytes: 16, ivBytes: 16 },
+    'aes256-cbc': { algorithm: 'aes-256-cbc', keyBytes: 32, ivBytes: 16 },
+    'aes192-cbc': { algorithm: 'aes-192-cbc', keyBytes: 24, ivBytes: 16 },
+    'aes128-cbc': { algorithm: 'aes-128-cbc', keyBytes: 16, ivBytes: 16 },
+    'aes256-gcm@openssh.com': { algorithm: 'aes-256-gcm', keyBytes: 32, ivBytes: 12, tagBytes: 16 },
+    'aes128-gcm@openssh.com': { algorithm: 'aes-128-gcm', keyBytes: 16, ivBytes: 12, tagBytes: 16 }
+  } satisfies Record<string, Cipher>)
+)
 
 /** What `ssh-keygen` writes unless told otherwise, and what is written here. */
 const WRITTEN = { cipher: 'aes256-ctr', kdf: 'bcrypt', rounds: 24 } as const
@@ -66,7 +68,7 @@ export interface Encrypted {
 /** Encrypts padded text as `ssh-keygen` does; `salt` is {@link SALT_BYTES} of the caller's randomness. */
 export function encrypt(plain: Uint8Array, unlock: Unlock, salt: Uint8Array): Encryption & { readonly bytes: Uint8Array } {
   const { cipher, kdf, rounds } = WRITTEN
-  const { algorithm, keyBytes, ivBytes } = CIPHERS[cipher] as Cipher
+  const { algorithm, keyBytes, ivBytes } = CIPHERS.get(cipher) as Cipher
   const secret = secretOf(unlock, { salt, rounds, length: keyBytes + ivBytes })
   const encryption = createCipheriv(algorithm, secret.subarray(0, keyBytes), secret.subarray(keyBytes)).setAutoPadding(false)
   const bytes = concat([encryption.update(plain), encryption.final()])
@@ -80,7 +82,7 @@ export function encrypt(plain: Uint8Array, unlock: Unlock, salt: Uint8Array): En
  * anybody would wait for.
  */
 export function decrypt({ cipher, kdf, options }: Encryption, { bytes, tag }: Encrypted, unlock: Unlock | undefined): Uint8Array {
-  const known = CIPHERS[cipher]
+  const known = CIPHERS.get(cipher)
   if (known === undefined || kdf !== 'bcrypt') {
     const what = known === undefined ? `the cipher ${quote(cipher)}` : `the key derivation ${quote(kdf)}`
     throw new InvalidTextError('key', `encrypted with ${what}, which is not supported: ssh-keygen -p -Z ${WRITTEN.cipher} -f FILE`)

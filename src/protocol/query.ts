@@ -15,7 +15,7 @@ import {
   MAX_QUERY_COMMANDS,
   MAX_REFUSAL_BYTES
 } from './limits.ts'
-import { KEY_BLOB_BYTES, type Author } from './ssh-key.ts'
+import { isAuthor, KEY_BLOB_BYTES, type Author } from './ssh-key.ts'
 import * as wire from './wire.ts'
 
 /** Who are you, whom do you know, and, with a key's SSH wire blob, may this key command you? */
@@ -300,11 +300,8 @@ function statusFromWire(value: unknown): StatusRow {
 }
 
 function authorFrom(value: unknown): Author {
-  const author = wire.text(value, 'author', 64)
-  return AUTHOR.test(author) ? (author as Author) : wire.malformed('author')
+  return isAuthor(value) ? value : wire.malformed('author')
 }
-
-const AUTHOR = /^SHA256:[A-Za-z0-9+/]{43}$/
 
 function pinFromWire(value: unknown): PinRow {
   const map = wire.fields(value, 'row')

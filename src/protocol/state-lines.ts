@@ -9,7 +9,7 @@ import type { Grant } from './grants.ts'
 import { parseKeyOptions } from './key-options.ts'
 import { formatKnownNode, parseKnownNodes } from './known-nodes.ts'
 import { MAX_ENVELOPE_BYTES, MAX_STATE_LINE_BYTES } from './limits.ts'
-import type { Author, NodeId } from './ssh-key.ts'
+import { isAuthor, type Author, type NodeId } from './ssh-key.ts'
 import type { Standing } from './wish.ts'
 import * as wire from './wire.ts'
 
@@ -225,7 +225,7 @@ function oneLine(value: unknown, what: string): string {
 }
 
 function authorFrom(value: unknown, what: string): Author {
-  return typeof value === 'string' && /^SHA256:[A-Za-z0-9+/]{43}$/.test(value) ? (value as Author) : wire.malformed(what)
+  return isAuthor(value) ? value : wire.malformed(what)
 }
 
 function hex(value: unknown, what: string): string {

@@ -1,5 +1,5 @@
 /** Imports a path and serves it until the network holds it: a laptop cannot be dialled, so it dials those that shall fetch. */
-import { multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Libp2p } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { look } from '../content/scan.ts'
@@ -74,7 +74,8 @@ export async function* addPath(path: string, options: AddOptions, ports: AddPort
       const { kind, peer, addresses } = node.backend
       if (kind !== 'kubo' || peer === undefined || dialled.has(peer)) continue
       dialled.add(peer)
-      const targets = addresses.map((address) => multiaddr(`${address}/p2p/${peer}`))
+      const targets = addresses.flatMap((address) => readAddress(`${address}/p2p/${peer}`))
+      if (targets.length === 0) continue
       libp2p.dial(targets, { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]) }).catch(() => dialled.delete(peer))
     }
   }
@@ -84,5 +85,14 @@ export async function* addPath(path: string, options: AddOptions, ports: AddPort
     return yield* ports.send(cid)
   } finally {
     stopWatching()
+  }
+}
+
+/** Nothing for one that this version cannot read: another node wrote it. */
+function readAddress(text: string): Multiaddr[] {
+  try {
+    return [multiaddr(text)]
+  } catch {
+    return []
   }
 }

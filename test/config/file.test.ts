@@ -1,8 +1,11 @@
+import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { readConfigFile, writeConfigFile } from '../../src/config/file.ts'
+import { MAX_CONFIG_BYTES } from '../../src/protocol/limits.ts'
 import { homeDirectory, homeLayout } from '../../src/config/home.ts'
 
 async function temporaryFolder(): Promise<string> {
@@ -52,4 +55,15 @@ test('the home: flag, variable, default; and everything in it', () => {
   expect(dir).toBe(resolve('some/where'))
   for (const file of Object.values(files)) expect(file.startsWith(dir)).toBe(true)
   expect(files.hostKey).toBe(join(dir, 'node', 'host_key'))
+})
+
+test('what is no file, or too large to be one of settings, is not read', async () => {
+  const path = join(await temporaryFolder(), 'config.json')
+  await writeFile(path, ' '.repeat(MAX_CONFIG_BYTES - 2) + '{}')
+  expect(await readConfigFile(path)).toEqual({})
+  await writeFile(path, ' '.repeat(MAX_CONFIG_BYTES - 1) + '{}')
+  await expect(readConfigFile(path)).rejects.toMatchObject({ name: 'ConfigError', message: expect.stringContaining('more than') })
+  await rm(path)
+  await promisify(execFile)('mkfifo', [path])
+  await expect(readConfigFile(path)).rejects.toMatchObject({ name: 'ConfigError', message: `${path} is not a regular file` })
 })

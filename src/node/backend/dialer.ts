@@ -18,6 +18,14 @@ export interface OriginDialer {
  */
 export function createOriginDialer(connect: (address: string) => Promise<unknown>, { clock }: { readonly clock: Clock }): OriginDialer {
   const dialled = new Map<string, number>()
+  /** Other nodes write the addresses: one that cannot be read must not stop the rest. */
+  const attempt = async (address: string): Promise<void> => {
+    try {
+      await connect(address)
+    } catch {
+      // Who cannot be reached has nothing for us.
+    }
+  }
   const dial = (origins: readonly string[]): void => {
     for (const address of origins) {
       const now = clock.now()
@@ -26,7 +34,7 @@ export function createOriginDialer(connect: (address: string) => Promise<unknown
       dialled.set(address, now)
       const [oldest] = dialled.keys()
       if (dialled.size > MAX_REMEMBERED && oldest !== undefined) dialled.delete(oldest)
-      connect(address).catch(() => undefined)
+      void attempt(address)
     }
   }
   return Object.assign(dial, { forget: () => dialled.clear() })

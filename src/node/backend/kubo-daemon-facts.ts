@@ -13,7 +13,7 @@ const PEER_MS = 5_000
 function checkVersion(url: string, answer: unknown): string {
   const version = (answer as { Version?: unknown } | null)?.Version
   const parts = typeof version === 'string' ? /^(\d+)\.(\d+)\./.exec(version) : null
-  if (typeof version !== 'string' || parts === null) throw notKubo(url, 'version', JSON.stringify(answer))
+  if (typeof version !== 'string' || parts === null) throw notKubo(url, 'version', 'an answer without a version')
   if (Number(parts[1]) === 0 && Number(parts[2]) < OLDEST_MINOR) {
     throw new BackendError(
       'failed',

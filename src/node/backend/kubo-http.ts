@@ -114,7 +114,7 @@ export function createKuboHttp(
     const body = await text(response, MAX_ERROR)
     if (response.statusCode === 500) {
       const answer = parse(body)
-      if (typeof answer === 'object' && answer !== null && 'Message' in answer) return kuboSaid(url, command, String(answer.Message))
+      if (typeof answer === 'object' && answer !== null && 'Message' in answer) return kuboSaid(url, command, messageOf(answer))
     }
     return httpStatus(url, command, response.statusCode ?? 0, body)
   }
@@ -136,7 +136,7 @@ export function createKuboHttp(
         if (line.trim() === '') return
         const value = parse(line)
         if (typeof value !== 'object' || value === null || Array.isArray(value)) throw notKubo(url, command, line)
-        if ('Message' in value && 'Code' in value) throw kuboSaid(url, command, String(value.Message))
+        if ('Message' in value && 'Code' in value) throw kuboSaid(url, command, messageOf(value))
         onLine(value as Record<string, unknown>)
       }
       await exchange(command, send, async (response, heard) => {
@@ -176,6 +176,11 @@ async function text(response: http.IncomingMessage, max: number): Promise<string
     if (body.length > max) return body.slice(0, max)
   }
   return body
+}
+
+/** Not String(): what is no text may be made so that it cannot become one. */
+function messageOf({ Message: message }: { readonly Message?: unknown }): string {
+  return typeof message === 'string' ? message : 'an error without a message'
 }
 
 function parse(json: string): unknown {

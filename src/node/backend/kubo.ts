@@ -6,6 +6,7 @@ import type { BackendPeer, PinBackend, PinStat } from '../ports.ts'
 import { createKuboBlocks } from './kubo-blocks.ts'
 import { createKuboHttp } from './kubo-http.ts'
 import { createOriginDialer } from './dialer.ts'
+import { notKubo } from './kubo-errors.ts'
 import { readHealth, readPeer, requireVersion } from './kubo-daemon-facts.ts'
 
 /** What the Kubo backend may be told. */
@@ -32,6 +33,8 @@ const UNDO_MS = 2_000
 const SETTLE_MS = 250
 /** The operator's pins of which it is remembered that they are short, about 100 bytes each. */
 const MAX_SHORT = 10_000
+/** Characters of a CID that Kubo pins: identity CIDs hold 128 bytes at most there. */
+const MAX_CID_TEXT = 512
 /** CIDs that one listing may hold in memory, about 200 bytes each. */
 const MAX_LISTED = 2_000_000
 
@@ -61,8 +64,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
     try {
       const query = { arg: cid.toString(), type, names: 'true' }
       const answer = await http.call('pin/ls', { lane: 'pins', query, signal, withinMs })
-      const [pin] = Object.values((answer as { Keys?: Record<string, { Name?: string }> }).Keys ?? {})
-      return pin === undefined ? undefined : (pin.Name ?? '')
+      return pinName(answer)
     } catch (error) {
       if (error instanceof BackendError && error.message.includes('is not pinned')) return undefined
       throw error
@@ -188,7 +190,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
         if (cids.push(line['Cid']) > MAX_LISTED)
           throw new BackendError('failed', `Kubo at ${http.url} lists above ${MAX_LISTED} pins of ours`)
       })
-      for (const cid of cids) yield CID.parse(cid)
+      for (const text of cids) yield readCid(http.url, text)
     },
     async stat(cid, { signal }) {
       await isThere(signal)
@@ -209,5 +211,22 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
       return health
     },
     peer: (): Promise<BackendPeer | undefined> => readPeer(http)
+  }
+}
+
+/** The name of the first pin in an answer of `pin/ls`, '' where it has none; undefined where there is no pin. */
+function pinName(answer: unknown): string | undefined {
+  const [pin] = Object.values((answer as { Keys?: Readonly<Record<string, unknown>> | null } | null)?.Keys ?? {})
+  if (typeof pin !== 'object' || pin === null) return undefined
+  return 'Name' in pin && typeof pin.Name === 'string' ? pin.Name : ''
+}
+
+function readCid(url: string, text: string): CID {
+  try {
+    // Before it is decoded: base58 takes time in the square of the length.
+    if (text.length > MAX_CID_TEXT) throw new RangeError('too long')
+    return CID.parse(text)
+  } catch {
+    throw notKubo(url, 'pin/ls', text)
   }
 }

@@ -132,6 +132,12 @@ const COMMANDS: readonly Case[] = [
   ['link-without-zero', 'encoding', 'tag 42 without the leading zero', rawField([0xd8, 42, 0x44, 1, 0x55, 0, 0])],
   ['link-of-text', 'encoding', 'tag 42 on text', rawField([0xd8, 42, 0x61, 0x61])],
   ['link-empty', 'encoding', 'tag 42 on a zero alone', rawField([0xd8, 42, 0x41, 0])],
+  [
+    'link-version-0-said',
+    'encoding',
+    'a CID of version 0 that says so',
+    rawField([0xd8, 42, 0x58, 37, 0, 0, 0x55, 0x12, 32, ...new Array<number>(32).fill(7)])
+  ],
   ['text-not-utf8', 'encoding', 'a lone continuation byte', rawField([0x61, 0x80])],
   ['text-surrogate', 'encoding', 'half a surrogate pair in UTF-8', rawField([0x63, 0xed, 0xa0, 0x80])],
   ['text-bom', 'encoding', 'text that starts with a byte order mark', rawField([0x64, 0xef, 0xbb, 0xbf, 0x61])],
