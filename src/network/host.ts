@@ -9,6 +9,7 @@ import { createLibp2p } from 'libp2p'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { hostPort, parseMultiaddr } from './addresses.ts'
 import { NetworkError } from './errors.ts'
+import { createProtector } from './private-network.ts'
 
 /** Who the host is and where it listens. */
 export interface HostOptions {
@@ -22,6 +23,8 @@ export interface HostOptions {
   readonly announce?: readonly string[]
   /** `pinsub/1.0.0`. */
   readonly userAgent?: string
+  /** 32 bytes that all hosts of a private network share; others cannot connect, and learn nothing. */
+  readonly swarmKey?: Uint8Array
 }
 
 /** The libp2p node inside a {@link Host}. */
@@ -47,11 +50,13 @@ const MDNS_SERVICE = '_pinsub._udp.local'
 /** Makes a host that is not started. Rejects with {@link NetworkError} `address` for an address it cannot listen on. */
 export async function createHost(options: HostOptions): Promise<Host> {
   for (const address of [...options.listen, ...(options.announce ?? [])]) parseMultiaddr(address)
+  const protector = await createProtector(options.swarmKey)
   const libp2p = await createLibp2p({
     start: false,
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], ...(options.announce === undefined ? {} : { announce: [...options.announce] }) },
     transports: [tcp()],
+    connectionProtector: () => protector,
     connectionEncrypters: [noise()],
     // A window of what a paused stream may buffer: with the default of 16 MiB, a slow reader's stream is reset.
     streamMuxers: [yamux({ maxInboundStreams: 256, streamOptions: { maxStreamWindowSize: 4 * 1024 * 1024 } })],

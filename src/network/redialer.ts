@@ -55,10 +55,18 @@ interface Target {
   cancel: (() => void) | undefined
 }
 
-/** Makes it; `isSilent` tells of nodes that are dialled only now and then, `onAnswer` hears who answered where anybody may. */
+/**
+ * Makes it; `isSilent` tells of nodes that are dialled only now and then, `onAnswer` hears who answered where anybody may, `onWrongKey`
+ * of each dial to a held address that failed for the swarm key.
+ */
 export function createRedialer(
   options: { readonly timing: RedialTiming; readonly isSilent: (peer: NodeId) => boolean },
-  ports: { readonly host: Host; readonly clock: Clock; onAnswer?(address: string, peer: NodeId): void }
+  ports: {
+    readonly host: Host
+    readonly clock: Clock
+    onAnswer?(address: string, peer: NodeId): void
+    onWrongKey?(address: string, error: NetworkError): void
+  }
 ): Redialer {
   const { timing, isSilent } = options
   const { host, clock } = ports
@@ -118,6 +126,7 @@ export function createRedialer(
       } catch (err) {
         // Ourselves.
         if (err instanceof NetworkError && err.code === 'address') return undefined
+        if (err instanceof NetworkError && err.code === 'swarm-key' && target.held) ports.onWrongKey?.(address, err)
       }
     }
     if (!target.held && target.peer !== undefined && isSilent(target.peer)) return SILENT_REDIAL_MS
