@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Clock } from '../protocol/clock.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { NetworkError } from './errors.ts'
+import { createDialBudget } from './dial-budget.ts'
 import type { Host } from './host.ts'
 import { reach } from './reach.ts'
 
@@ -71,6 +72,7 @@ export function createRedialer(
   const { timing, isSilent } = options
   const { host, clock } = ports
   const { libp2p } = host
+  const budget = createDialBudget({ clock })
   const targets = new Map<string, Target>()
   const queue: Target[] = []
   let ended: AbortController | undefined
@@ -114,9 +116,11 @@ export function createRedialer(
       return undefined
     }
     for (const address of target.addresses) {
+      if (!target.held && !budget.take(address)) continue
       try {
         const connection = await reach(host, [address], { signal, ms: timing.dial })
         target.peer = connection.remotePeer.toString()
+        if (!target.held) budget.giveBack(address)
         if (target.isOpen) ports.onAnswer?.(address, target.peer)
         // Hung up on again before we knew who it was.
         if (!isLinked(target.peer)) continue

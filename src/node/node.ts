@@ -279,7 +279,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       { standings, settler, clock, log, onChanges, onApplied: catchUp.askAll }
     )
 
-    linkContent(knownNodes, { presence, backend, watch: backendWatch })
+    linkContent(knownNodes, { presence, backend, watch: backendWatch, clock })
     backendWatch.onChange((change) => {
       if (change !== 'sound' && change !== 'room') announcer.announceSoon()
     })
