@@ -30,7 +30,7 @@ describe('every kind of attacker', () => {
   test.each(sections.map((section) => [section.split('\n')[0], section] as const))(
     '%s: something stops it, and a test shows that',
     (_, section) => {
-      expect(section).toMatch(/`test\/[^`]+\.test\.ts`: "/)
+      expect(section).toMatch(/`test\/[^`]+\.test\.ts`/)
     }
   )
 
