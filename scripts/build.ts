@@ -1,12 +1,14 @@
 /**
- * Writes dist/: the command line (pinsub.js), the public API (index.js), their shared chunks, the API's types, and the licences of
- * what is bundled. `--no-types` leaves the types out: enough to run the command line.
+ * Writes dist/: the command line (pinsub.js), the public API (index.js), their shared chunks, the API's types, and the
+ * licences and the bill of materials of what is bundled. `--no-types` leaves the types out: enough to run the command line.
  */
 import { build as bundle } from 'esbuild'
 import { execFileSync } from 'node:child_process'
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join, resolve } from 'node:path'
+import { bundledPackages } from './bundled.ts'
 import { thirdPartyLicenses } from './licenses.ts'
+import { billOfMaterials } from './sbom.ts'
 
 const ROOT = resolve(import.meta.dirname, '..')
 const DIST = join(ROOT, 'dist')
@@ -36,8 +38,11 @@ export async function build(options: { readonly types: boolean }): Promise<void>
       js: "import { createRequire as createBundleRequire } from 'node:module';const require = createBundleRequire(import.meta.url);"
     }
   })
-  await writeFile(join(DIST, 'THIRD-PARTY-LICENSES.txt'), await thirdPartyLicenses(ROOT, Object.keys(metafile.inputs)))
-  const written = new Set([...Object.keys(metafile.outputs), 'dist/THIRD-PARTY-LICENSES.txt'].map((path) => resolve(ROOT, path)))
+  const packages = await bundledPackages(ROOT, Object.keys(metafile.inputs))
+  await writeFile(join(DIST, 'THIRD-PARTY-LICENSES.txt'), await thirdPartyLicenses(ROOT, packages))
+  await writeFile(join(DIST, 'sbom.cdx.json'), await billOfMaterials(ROOT, packages))
+  const beside = ['dist/THIRD-PARTY-LICENSES.txt', 'dist/sbom.cdx.json']
+  const written = new Set([...Object.keys(metafile.outputs), ...beside].map((path) => resolve(ROOT, path)))
   for (const entry of await readdir(DIST, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath, entry.name)
     // After the new files are in place, so that what runs from the old ones is disturbed as late as possible.

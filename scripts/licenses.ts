@@ -1,13 +1,9 @@
 /** The licence texts of the packages that a bundle holds. */
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isAllowedLicense, type BundledPackage } from './bundled.ts'
 
 const RULE = '-'.repeat(80)
-
-/** The package folder of a file under node_modules (the innermost one), or undefined for the project's own files. */
-function packageFolder(input: string): string | undefined {
-  return /^(.*node_modules\/(?:@[^/]+\/)?[^/]+)\//.exec(input)?.[1]
-}
 
 /** Licence files of a package. Of a choice, MIT is taken; Apache's notices always come along. */
 async function licenseTexts(folder: string): Promise<string> {
@@ -18,26 +14,19 @@ async function licenseTexts(folder: string): Promise<string> {
 }
 
 /**
- * One text for all packages that hold one of `inputs` (paths relative to `root`), packages with the same text together.
- * Throws for a package that states no licence at all.
+ * One text for all packages (their folders relative to `root`), those with the same text together.
+ * Throws for a package that states no licence, or one that is not allowed: the build fails until somebody has looked at it.
  */
-export async function thirdPartyLicenses(root: string, inputs: readonly string[]): Promise<string> {
-  const folders = [...new Set(inputs.map(packageFolder).filter((folder) => folder !== undefined))].sort()
+export async function thirdPartyLicenses(root: string, packages: readonly BundledPackage[]): Promise<string> {
   const packagesByText = new Map<string, string[]>()
-  for (const folder of folders) {
-    const manifest = JSON.parse(await readFile(join(root, folder, 'package.json'), 'utf8')) as {
-      name: string
-      version: string
-      license?: string
-    }
+  for (const { folder, name, version, license } of packages) {
+    if (license === undefined) throw new Error(`${name} states no licence in its package.json: it may not be in the bundle`)
+    if (!isAllowedLicense(license))
+      throw new Error(`${name} is under ${license}, which is not among the licences allowed in scripts/bundled.ts`)
     const text = await licenseTexts(join(root, folder))
-    if (manifest.license === undefined && text === '') throw new Error(`${manifest.name} states no licence`)
-    const stated = text === '' ? `Stated in its package.json: ${manifest.license}` : text
-    packagesByText.set(stated, [
-      ...(packagesByText.get(stated) ?? []),
-      `${manifest.name} ${manifest.version} (${manifest.license ?? 'see below'})`
-    ])
+    const stated = text === '' ? `Stated in its package.json: ${license}` : text
+    packagesByText.set(stated, [...(packagesByText.get(stated) ?? []), `${name} ${version} (${license})`])
   }
-  const sections = [...packagesByText].map(([text, packages]) => `${RULE}\n${packages.join('\n')}\n${RULE}\n\n${text}\n`)
+  const sections = [...packagesByText].map(([text, names]) => `${RULE}\n${names.join('\n')}\n${RULE}\n\n${text}\n`)
   return `The files in this folder hold code of the following packages. The Apache License 2.0 is in full in LICENSE-APACHE.\n\n${sections.join('\n')}`
 }

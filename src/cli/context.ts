@@ -2,6 +2,7 @@
 import { readConfigFile } from '../config/file.ts'
 import { resolveConfig, type Config } from '../config/config.ts'
 import { homeDirectory, homeLayout, type Home } from '../config/home.ts'
+import { requireOwnHome } from '../identity/own-home.ts'
 import { CliError, EXIT } from './exit.ts'
 import { createOutput, type Output, type Streams } from './output.ts'
 
@@ -27,10 +28,11 @@ export interface World extends Streams {
   readonly version: string
 }
 
-/** Reads flags, environment and config.json. Throws `ConfigError`. */
+/** Reads flags, environment and config.json. Throws `ConfigError`, and `IdentityError` for a home that somebody else may change. */
 export async function createContext(flags: Readonly<Record<string, unknown>>, world: World): Promise<Context> {
   const home = homeLayout(homeDirectory(flags['home'] as string | undefined, world.env))
   const file = await readConfigFile(home.config)
+  await requireOwnHome(home.dir, home.config, file?.['kubo-authorization'] !== undefined)
   const config = resolveConfig({ flags, env: world.env, file })
   const { signal, version, stdin } = world
   return { config, flags, home, output: createOutput(config.json, world, world.env), signal, version, stdin }

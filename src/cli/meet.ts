@@ -67,9 +67,10 @@ It has a new key, or somebody sits between. It is not trusted, nor whom it tells
 }
 
 async function meetOne(context: Context, network: string, address: string): Promise<Meeting> {
-  const { signal, version } = context
+  const { config, signal, version } = context
   const { signer: key } = await publicKey(context)
-  await using sender = await createSender({ network, key, bootstrap: [address], userAgent: `pinsub/${version}` })
+  const privately = config.swarmKey === undefined ? {} : { swarmKey: config.swarmKey }
+  await using sender = await createSender({ network, key, bootstrap: [address], userAgent: `pinsub/${version}`, ...privately })
   const reached = await sender.connect({ signal })
   // Who is gone may be gone for good: it must not be waited for.
   return { reached, nodes: sender.nodes().filter(({ state }) => state === 'online') }

@@ -94,6 +94,7 @@ function onNetwork(command: Command): Command {
   return command
     .option('--network <name>', 'the network (default: the one in config.json)')
     .addOption(many('--bootstrap <address>', 'a node to begin with: IP, IP:PORT or multiaddr; repeatable'))
+    .option('--swarm-key <file>', "the key of a private network, in Kubo's format (default: a network that all can join)")
 }
 
 function signed(command: Command): Command {

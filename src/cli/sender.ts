@@ -35,6 +35,7 @@ export async function openSender(context: Context, signer?: Signer): Promise<Sen
     bootstrap: config.bootstrap.map(parseBootstrap),
     ...(known.exists ? { knownNodes: known.nodes.keys() } : {}),
     ledger: home.ledger,
-    userAgent: `pinsub/${version}`
+    userAgent: `pinsub/${version}`,
+    ...(config.swarmKey === undefined ? {} : { swarmKey: config.swarmKey })
   })
 }

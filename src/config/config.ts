@@ -29,6 +29,8 @@ export interface Config {
   readonly key: string | undefined
   /** File whose first line is the passphrase of the key. */
   readonly keyPassphraseFile: string | undefined
+  /** File with the key of a private network; undefined where the network has none. */
+  readonly swarmKey: string | undefined
   /** How many nodes must acknowledge. */
   readonly wait: number | 'all' | undefined
   /** Milliseconds. */
@@ -74,6 +76,7 @@ export function resolveConfig(sources: ConfigSources): Config {
     capacity: values.capacity,
     key: values.key,
     keyPassphraseFile: values['key-passphrase-file'],
+    swarmKey: values['swarm-key'],
     wait: values.wait,
     timeout: values.timeout ?? DEFAULTS.timeout,
     replicas: values.replicas,

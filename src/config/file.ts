@@ -22,7 +22,8 @@ export function parseConfigText(path: string, text: string): Readonly<Record<str
   try {
     value = JSON.parse(text.replace(/^\uFEFF/, ''))
   } catch (err) {
-    throw new ConfigError(`${path} is not JSON: ${(err as Error).message}`, { cause: err })
+    // Behind the reason JSON.parse quotes what stands there, which may be a secret; so would a stack trace.
+    throw new ConfigError(`${path} is not JSON: ${(err as Error).message.replace(/, "?\.*".*/s, '')}`)
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value))
     throw new ConfigError(`${path}: an object of settings was expected`)

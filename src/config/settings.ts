@@ -67,6 +67,7 @@ export const SETTINGS = {
   capacity: { form: 'text', schema: z.union([z.int().min(0), text(parseSize)], 'a size such as "38GB" was expected') },
   key: { form: 'text', schema: path },
   'key-passphrase-file': { form: 'text', schema: path },
+  'swarm-key': { form: 'text', schema: path },
   wait: { form: 'number', schema: z.union([count, z.literal('all')], 'a number from 1 on, or "all", was expected') },
   timeout: { form: 'text', schema: text(timeout, 'a duration such as "60s"') },
   replicas: { form: 'number', schema: count.max(MAX_REPLICAS, `at most ${MAX_REPLICAS}`) },

@@ -79,7 +79,8 @@ function check(name: SettingName, value: unknown, source: string): unknown {
   if (result.success) return freeze(result.data)
   const [issue] = result.error.issues
   const ofType = issue?.code.startsWith('invalid_') === true
-  throw new ConfigError(`${source}: ${issue?.message}${ofType ? `, not ${quote(value)}` : ''}`)
+  const { noFlag: isSecret }: Setting = SETTINGS[name]
+  throw new ConfigError(`${source}: ${issue?.message}${ofType && isSecret !== true ? `, not ${quote(value)}` : ''}`)
 }
 
 /** Never the inside of what may nest deeper than a writer's stack. */

@@ -7,6 +7,8 @@ export type NetworkErrorCode =
   | 'refused'
   | 'timeout'
   | 'unreachable'
+  /** The address answers with another swarm key than ours, or one of us has none. */
+  | 'swarm-key'
   /** The address answers with another peer id. */
   | 'peer-id'
   /** The address, or a peer, does not speak our protocol. */

@@ -14,6 +14,7 @@ import { hostPort, parseMultiaddr } from './addresses.ts'
 import { systemClock } from './clock.ts'
 import { NetworkError } from './errors.ts'
 import { createGate } from './gate.ts'
+import { createProtector } from './private-network.ts'
 
 /** Who the host is and where it listens. */
 export interface HostOptions {
@@ -27,6 +28,8 @@ export interface HostOptions {
   readonly announce?: readonly string[]
   /** `pinsub/1.0.0`. */
   readonly userAgent?: string
+  /** 32 bytes that all hosts of a private network share; others cannot connect, and learn nothing. */
+  readonly swarmKey?: Uint8Array
 }
 
 /** The libp2p node inside a {@link Host}. */
@@ -60,12 +63,14 @@ export async function createHost(
   { clock = systemClock, isKnown = () => false }: { readonly clock?: Clock; readonly isKnown?: (peer: NodeId) => boolean } = {}
 ): Promise<Host> {
   for (const address of [...options.listen, ...(options.announce ?? [])]) parseMultiaddr(address)
+  const protector = await createProtector(options.swarmKey)
   const gate = createGate({ clock, isKnown, connections: () => libp2p.getConnections() })
   const libp2p: HostLibp2p = await createLibp2p({
     start: false,
     privateKey: options.privateKey,
     addresses: { listen: [...options.listen], ...(options.announce === undefined ? {} : { announce: [...options.announce] }) },
     transports: [tcp()],
+    connectionProtector: () => protector,
     connectionEncrypters: [noise()],
     // A window of what a paused stream may buffer: with the default of 16 MiB, a slow reader's stream is reset.
     streamMuxers: [yamux({ maxInboundStreams: 256, streamOptions: { maxStreamWindowSize: 4 * 1024 * 1024 } })],

@@ -5,6 +5,7 @@ import { MAX_ADDRESSES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { parseMultiaddr, peerIn } from './addresses.ts'
 import type { Bus } from './bus.ts'
+import type { NetworkError } from './errors.ts'
 import type { Host } from './host.ts'
 import { createPinger } from './pinger.ts'
 import type { PresenceTable } from './presence-table.ts'
@@ -52,6 +53,8 @@ export interface LinksPorts {
   readonly presence?: PresenceTable
   /** Who answered at a held address without /p2p, each time it is linked to anew. */
   onAnswer?(address: string, peer: NodeId): void
+  /** A held address answers with another swarm key, or one of the two has none; told once an address. */
+  onWrongKey?(error: NetworkError): void
 }
 
 const TIMING: LinkTiming = { dial: 3_000, redialFirst: 2_000, redialMost: 5_000, pingEvery: 5_000, pingDead: 3_000 }
@@ -72,9 +75,18 @@ export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
   const timing = { ...TIMING, ...options.timing }
   const maxLinks = options.maxLinks ?? MAX_LINKS
   const pinger = createPinger({ every: timing.pingEvery, dead: timing.pingDead }, { libp2p, clock })
+  const wrongKeys = new Set<string>()
   const redialer = createRedialer(
     { timing, isSilent: (node) => presence?.get(node)?.online === false },
-    { host, clock, ...(ports.onAnswer === undefined ? {} : { onAnswer: ports.onAnswer }) }
+    {
+      host,
+      clock,
+      ...(ports.onAnswer === undefined ? {} : { onAnswer: ports.onAnswer }),
+      onWrongKey: (address, error) => {
+        if (!wrongKeys.has(address)) ports.onWrongKey?.(error)
+        wrongKeys.add(address)
+      }
+    }
   )
   const { targets } = redialer
   /** By mDNS. */

@@ -6,6 +6,7 @@ import type { NodeId } from '../protocol/ssh-key.ts'
 import { hostPort, parseMultiaddr, peerIn } from './addresses.ts'
 import { NetworkError } from './errors.ts'
 import type { Host } from './host.ts'
+import { SWARM_KEY_FAULTS } from './private-network.ts'
 
 /** How long an address is tried before it counts as silent. */
 export const CONNECT_MS = 5_000
@@ -65,6 +66,22 @@ function dialError(err: unknown, targets: readonly Multiaddr[], timedOut: number
     return new NetworkError(
       'peer-id',
       `${where} is not ${wanted}${found === undefined ? '' : ` but ${found}`}: its key changed, or it is another node; compare with what "pinsub node" printed there`,
+      cause
+    )
+  }
+  if (text.includes(SWARM_KEY_FAULTS.differs)) {
+    const out = 'compare the two files, or leave --swarm-key out where the network has none'
+    return new NetworkError(
+      'swarm-key',
+      `${where} answers, but not with the swarm key given here: it has another one or none; ${out}`,
+      cause
+    )
+  }
+  if (text.includes(SWARM_KEY_FAULTS.wanted)) {
+    const out = 'name the swarm key of that network with --swarm-key FILE'
+    return new NetworkError(
+      'swarm-key',
+      `${where} answers as a node of a private network does: ${out} (or is ${port} another port?)`,
       cause
     )
   }

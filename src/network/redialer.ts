@@ -4,6 +4,7 @@ import { peerIdFromString } from '@libp2p/peer-id'
 import type { Clock } from '../protocol/clock.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { NetworkError } from './errors.ts'
+import { createDialBudget } from './dial-budget.ts'
 import type { Host } from './host.ts'
 import { reach } from './reach.ts'
 
@@ -55,14 +56,23 @@ interface Target {
   cancel: (() => void) | undefined
 }
 
-/** Makes it; `isSilent` tells of nodes that are dialled only now and then, `onAnswer` hears who answered where anybody may. */
+/**
+ * Makes it; `isSilent` tells of nodes that are dialled only now and then, `onAnswer` hears who answered where anybody may, `onWrongKey`
+ * of each dial to a held address that failed for the swarm key.
+ */
 export function createRedialer(
   options: { readonly timing: RedialTiming; readonly isSilent: (peer: NodeId) => boolean },
-  ports: { readonly host: Host; readonly clock: Clock; onAnswer?(address: string, peer: NodeId): void }
+  ports: {
+    readonly host: Host
+    readonly clock: Clock
+    onAnswer?(address: string, peer: NodeId): void
+    onWrongKey?(address: string, error: NetworkError): void
+  }
 ): Redialer {
   const { timing, isSilent } = options
   const { host, clock } = ports
   const { libp2p } = host
+  const budget = createDialBudget({ clock })
   const targets = new Map<string, Target>()
   const queue: Target[] = []
   let ended: AbortController | undefined
@@ -106,9 +116,11 @@ export function createRedialer(
       return undefined
     }
     for (const address of target.addresses) {
+      if (!target.held && !budget.take(address)) continue
       try {
         const connection = await reach(host, [address], { signal, ms: timing.dial })
         target.peer = connection.remotePeer.toString()
+        if (!target.held) budget.giveBack(address)
         if (target.isOpen) ports.onAnswer?.(address, target.peer)
         // Hung up on again before we knew who it was.
         if (!isLinked(target.peer)) continue
@@ -118,6 +130,7 @@ export function createRedialer(
       } catch (err) {
         // Ourselves.
         if (err instanceof NetworkError && err.code === 'address') return undefined
+        if (err instanceof NetworkError && err.code === 'swarm-key' && target.held) ports.onWrongKey?.(address, err)
       }
     }
     if (!target.held && target.peer !== undefined && isSilent(target.peer)) return SILENT_REDIAL_MS

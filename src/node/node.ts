@@ -74,6 +74,8 @@ export interface NodeOptions {
   readonly backend: BackendChoice
   /** A shell command that starts the daemon of the backend; run while it does not answer. */
   readonly startDaemon?: string
+  /** 32 bytes that all of a private network share. */
+  readonly swarmKey?: Uint8Array
   readonly tags: Readonly<Record<string, string>>
 }
 
@@ -130,7 +132,14 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const knownNodes = createKnownNodes(options.bootstrap.flatMap((address) => peerIn(parseMultiaddr(address)) ?? []))
     const knownFile = watchKnownNodes({ file: files.knownNodes }, { known: knownNodes, clock, log })
     const isKnown = (node: NodeId): boolean => knownNodes.has(node)
-    const listening = { privateKey, listen, mdns, userAgent, ...(announce.length === 0 ? {} : { announce }) }
+    const listening = {
+      privateKey,
+      listen,
+      mdns,
+      userAgent,
+      ...(announce.length === 0 ? {} : { announce }),
+      ...(options.swarmKey === undefined ? {} : { swarmKey: options.swarmKey })
+    }
     const host = await createHost(listening, { clock, isKnown })
     const shun = (peer: NodeId): void => {
       log.debug(`cut off ${peer}, which sends too much that is of no use here`)
@@ -140,7 +149,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const presence = createPresenceTable({ network, self: host.id, isKnown }, { clock })
     const meet = createFirstContact({ file: files.knownNodes }, { clock, log })
     const onAnswer = (address: string, peer: NodeId): void => void meet(address, peer)
-    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence, onAnswer })
+    const onWrongKey = ({ message }: Error): void => log.warn(message)
+    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence, onAnswer, onWrongKey })
     const backend = await openBackend(options.backend, network, { libp2p: host.libp2p, clock })
     const backendWatch = createBackendWatch({}, { backend, clock, log, random })
     const describeBackend = createBackendPresence({ backend, watch: backendWatch })
@@ -294,7 +304,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       }
     )
 
-    linkContent(knownNodes, { presence, backend, watch: backendWatch })
+    linkContent(knownNodes, { presence, backend, watch: backendWatch, clock })
     backendWatch.onChange((change) => {
       if (change !== 'sound' && change !== 'room') announcer.announceSoon()
     })

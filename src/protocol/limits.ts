@@ -111,6 +111,18 @@ export const REPEAT_ACK_MS = 10_000
 /** Commands remembered as refused or lately acknowledged; the oldest are forgotten. */
 export const MAX_REMEMBERED = 4_096
 
+/**
+ * Dials at once to one machine that only presence told of, and that has not answered as the node that signed: a site of some dozen nodes
+ * behind one address is linked at once, and a thousand sybils that name a victim cost it no more than that.
+ */
+export const MAX_HEARSAY_DIALS = 64
+
+/** One more dial to such a machine each time: what remains of an attack is a connection attempt a second from each node. */
+export const HEARSAY_DIAL_MS = 1_000
+
+/** Machines of which is remembered how often they were dialled on hearsay; the one that was dialled longest ago is forgotten. */
+export const MAX_HEARSAY_HOSTS = 4_096
+
 /** Commands that wait to be stored; more are ignored until the disk has caught up, and their sender offers them again. */
 export const MAX_PENDING_COMMANDS = 1_024
 

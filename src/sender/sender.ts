@@ -2,6 +2,7 @@
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { openKey } from '../identity/open-key.ts'
+import { readSwarmKey } from '../identity/swarm-key-file.ts'
 import { peerIn } from '../network/addresses.ts'
 import { createBus } from '../network/bus.ts'
 import { systemClock } from '../network/clock.ts'
@@ -62,6 +63,8 @@ export interface SenderOptions {
   readonly ledger?: string
   /** Software name told to peers. */
   readonly userAgent?: string
+  /** File (0600) with the key of a private network, in Kubo's format; unless given, one that all can join. */
+  readonly swarmKey?: string
 }
 
 /** Signs and publishes commands and counts who holds what. One libp2p identity of its own, made fresh. */
@@ -112,15 +115,17 @@ export interface Sender {
 /** How long a node that answers may take to say that it takes commands, milliseconds. */
 const CONNECT_MS = 5_000
 
-/** Makes a sender; nothing is dialled before it is used. Rejects where the ledger cannot be opened. */
+/** Makes a sender; nothing is dialled before it is used. Rejects where the ledger cannot be opened, or a key not be used. */
 export async function createSender(options: SenderOptions, ports: { readonly clock?: Clock } = {}): Promise<Sender> {
   const clock = ports.clock ?? systemClock
   const { network, key } = options
   const signer = typeof key === 'string' ? (await openKey(key)).signer : key
+  const swarmKey = options.swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(options.swarmKey) }
   const ledger: Ledger = openLedger(options.ledger ?? ':memory:')
   const host = await createHost({
     privateKey: await generateKeyPair('Ed25519'),
     listen: [],
+    ...swarmKey,
     ...(options.userAgent === undefined ? {} : { userAgent: options.userAgent })
   })
   const knownNodes = options.knownNodes === undefined ? undefined : new Set(options.knownNodes)

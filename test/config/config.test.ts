@@ -25,6 +25,7 @@ test('defaults', () => {
     capacity: undefined,
     key: undefined,
     keyPassphraseFile: undefined,
+    swarmKey: undefined,
     wait: undefined,
     timeout: 60_000,
     replicas: undefined,

@@ -2,7 +2,7 @@ import { execFile } from 'node:child_process'
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises'
 import { homedir, tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { promisify } from 'node:util'
+import { inspect, promisify } from 'node:util'
 import { expect, onTestFinished, test } from 'vitest'
 import { readConfigFile, writeConfigFile } from '../../src/config/file.ts'
 import { MAX_CONFIG_BYTES } from '../../src/protocol/limits.ts'
@@ -37,6 +37,17 @@ test.each(['', '{', '[]', 'null', '"x"', '{"a":1,}'])('%j is refused, and the fi
   await expect(readConfigFile(path)).rejects.toMatchObject({ name: 'ConfigError', message: expect.stringContaining(path) })
   expect(await readFile(path, 'utf8')).toBe(text)
 })
+
+test.each(['{"kubo-authorization": Bearer s3cret}', '{"kubo-authorization":"Bearer s3cret"', '"Bearer s3cret" x'])(
+  '%j is refused and not quoted: it may hold a secret',
+  async (text) => {
+    const path = join(await temporaryFolder(), 'config.json')
+    await writeFile(path, text)
+    const failure = (await readConfigFile(path).catch((err: unknown) => err)) as Error
+    expect(failure).toMatchObject({ name: 'ConfigError', message: expect.stringContaining(`${path} is not JSON: `) })
+    expect(inspect(failure)).not.toMatch(/s3c/)
+  }
+)
 
 test('a folder that is missing, or in the way, is named', async () => {
   const dir = await temporaryFolder()

@@ -49,17 +49,17 @@ export async function startAgent(sandbox: Sandbox, home: string, args: readonly 
   return { home, peer: ready['peer'] as string, address: address as string, ready, process }
 }
 
-/** Makes a network of `count` agents, all of which obey one author, and who has met them. */
-export async function createNetwork(count = 3): Promise<TestNetwork> {
-  const sandbox = createSandbox()
+/** Makes a network of `count` agents, all of which obey one author, and who has met them; `env` are variables of each of its processes. */
+export async function createNetwork(count = 3, env: RunOptions['env'] = {}, sandbox = createSandbox()): Promise<TestNetwork> {
   const home = sandbox.path('you')
-  const as = (args: readonly string[], options?: RunOptions): Promise<Ended> => sandbox.run([...args, '--home', home, '--json'], options)
+  const as = (args: readonly string[], options?: RunOptions): Promise<Ended> =>
+    sandbox.run([...args, '--home', home, '--json'], { ...options, env: { ...env, ...options?.env } })
   const { events } = await as(['init'])
   const { network: name, line, authorize } = events[0] as unknown as { network: string; line: string; authorize: string }
 
   const start = (letter: string, ...more: string[]): Promise<Agent> => {
     const at = sandbox.path(letter)
-    return startAgent(sandbox, at, agentArgs(at, '--network', name, '--authorize', authorize, ...more))
+    return startAgent(sandbox, at, agentArgs(at, '--network', name, '--authorize', authorize, ...more), { env })
   }
   const first = await start('a')
   const others = await Promise.all(['b', 'c', 'd'].slice(0, count - 1).map((letter) => start(letter, '--bootstrap', first.address)))

@@ -32,7 +32,7 @@ test("a node whose daemon's address is nonsense is heard all the same, and those
   let back: (change: 'back') => void = () => {}
   linkContent(
     { has: () => false, isChosen: () => false, onChange: () => () => {} },
-    { presence, backend, watch: { onChange: (listener: typeof back) => (back = listener) } as never }
+    { presence, backend, watch: { onChange: (listener: typeof back) => (back = listener) } as never, clock: systemClock }
   )
   const heard: string[] = []
   presence.onChange((node) => heard.push(node))

@@ -166,4 +166,23 @@ describe('the wish', () => {
       }),
       { ...RUNS, numRuns: 1_000 }
     ))
+
+  test('whatever a key says that may only pin, or only in another pinset, frees, narrows and expires nothing of others', () =>
+    fc.assert(
+      fc.property(registers, standings, fc.nat({ max: 20 }), fc.boolean(), (said, known, now, mayUnpinElsewhere) => {
+        const [greedy] = AUTHORS as [Author]
+        const grant: Grant = mayUnpinElsewhere
+          ? { author: greedy, comment: '', rights: ['pin', 'unpin'], pinsets: ['other'], admin: false }
+          : { author: greedy, comment: '', rights: ['pin'], admin: false }
+        const rights = new Map(known).set(greedy, { grant, voided: false })
+        const others = said.filter(({ author }) => author !== greedy)
+        const without = wish(others, rights, now).want
+        const found = wish(said, rights, now).want
+        if (without === 'pin') expect(found).toBe('pin')
+        if (mayUnpinElsewhere) expect(found).toBe(without)
+        // Nor does it take back an unpin of others by anything but a pin of its own that counts.
+        if (without !== 'pin' && found === 'pin') expect(said.some(({ author, kind }) => author === greedy && kind === 'pin')).toBe(true)
+      }),
+      { ...RUNS, numRuns: 2_000 }
+    ))
 })

@@ -85,6 +85,7 @@ describe('the package', () => {
       'dist/index.js',
       'dist/types/index.d.ts',
       'dist/THIRD-PARTY-LICENSES.txt',
+      'dist/sbom.cdx.json',
       'LICENSE-MIT',
       'LICENSE-APACHE'
     ]

@@ -2,7 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { access, mkdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
-import { resolve } from 'node:path'
+import { basename, resolve } from 'node:path'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { randomNetworkName } from '../../config/network-name.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
@@ -10,6 +10,7 @@ import { readAuthorizedKeysText } from '../../identity/authorized-keys-file.ts'
 import { generateKeyFile } from '../../identity/key-file.ts'
 import { parseAuthorizedKeys } from '../../protocol/authorized-keys.ts'
 import { formatPublicKey, type Author } from '../../protocol/ssh-key.ts'
+import { readSwarmKey } from '../../identity/swarm-key-file.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { shellWord } from '../format.ts'
@@ -30,6 +31,8 @@ export async function init(context: Context): Promise<number> {
     await generateKeyFile(home.key, `${userInfo().username}@${hostname()}`, await newPassphrase(context, false))
     created.push(home.key)
   }
+  // Before anything is written down that does not work.
+  if (config.swarmKey !== undefined) await readSwarmKey(config.swarmKey)
   const key = await publicKey(context)
   const { signer } = key
   const line = formatPublicKey(signer.blob, key.comment)
@@ -56,7 +59,8 @@ export async function init(context: Context): Promise<number> {
   const missing = {
     ...(file['network'] === undefined ? { network } : {}),
     // A home without a key of its own remembers the one that it was made for.
-    ...(config.key !== undefined && file['key'] === undefined && !(await exists(home.key)) ? { key: absolute(config.key) } : {})
+    ...(config.key !== undefined && file['key'] === undefined && !(await exists(home.key)) ? { key: absolute(config.key) } : {}),
+    ...(config.swarmKey !== undefined && file['swarm-key'] === undefined ? { 'swarm-key': resolve(config.swarmKey) } : {})
   }
   // Not before the nodes were met: who gave the wrong name, or none, could not give the right one any more.
   if (Object.keys(missing).length > 0) {
@@ -70,7 +74,9 @@ export async function init(context: Context): Promise<number> {
   )
   if (reached.length === 0 && values['bootstrap'] === undefined) {
     output.result('On each machine that shall store (a Kubo at 127.0.0.1:5001 is used, else storage is built in), run:\n')
-    output.result(`  ${RUN} node --network ${network} --authorize ${shellWord(authorize)}\n`)
+    const privately = config.swarmKey === undefined ? '' : ` --swarm-key ${shellWord(basename(config.swarmKey))}`
+    output.result(`  ${RUN} node --network ${network}${privately} --authorize ${shellWord(authorize)}\n`)
+    if (privately !== '') output.result(`and copy ${config.swarmKey} there before, readable by nobody else (chmod 600).`)
   }
   return EXIT.ok
 }

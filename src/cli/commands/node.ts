@@ -4,6 +4,7 @@ import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
+import { readSwarmKey } from '../../identity/swarm-key-file.ts'
 import { hostPort, parseBootstrap } from '../../network/addresses.ts'
 import type { BackendChoice } from '../../node/backend/choose.ts'
 import { createNode, type PinsubNode } from '../../node/node.ts'
@@ -18,7 +19,7 @@ import { printUnit } from '../unit.ts'
 const LISTEN = ['/ip4/0.0.0.0/tcp/4101', '/ip6/::/tcp/4101']
 
 /** Flags that the first start writes to config.json, so that the next one needs none of them. */
-const KEPT = ['listen', 'announce', 'authorized-keys', 'kubo-api', 'start-daemon', 'tag', 'capacity', 'mdns', 'remote-keys']
+const KEPT = ['listen', 'announce', 'authorized-keys', 'swarm-key', 'kubo-api', 'start-daemon', 'tag', 'capacity', 'mdns', 'remote-keys']
 
 /** With bootstrap addresses, how long the words on the screen wait for a first peer, milliseconds. */
 const FIRST_PEER_MS = 1_500
@@ -46,6 +47,7 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
     const message = '--start-daemon starts a Kubo, and this node keeps its pins in the built-in storage'
     throw new CliError(EXIT.usage, 'start-daemon', message, 'add --backend kubo, or leave --start-daemon out')
   }
+  const privately = config.swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(config.swarmKey) }
   const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
   const backend = await chooseBackend(context)
   const bootstrap = config.bootstrap.map(parseBootstrap)
@@ -68,6 +70,7 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
       announce: config.announce,
       bootstrap,
       mdns: config.mdns,
+      ...privately,
       remoteKeys: config.remoteKeys,
       // What stands in the file is closed by taking it out of there, and not only by the next start.
       authorize: isInFile ? [] : config.authorize,
@@ -137,7 +140,7 @@ async function remember({ config, flags, home }: Context, network: string, backe
 
 /** A path means the same to a service that starts elsewhere. */
 function absolute(name: string, value: unknown): unknown {
-  return name === 'authorized-keys' ? resolve(value as string) : value
+  return name === 'authorized-keys' || name === 'swarm-key' ? resolve(value as string) : value
 }
 
 function camelCase(name: string): string {
@@ -155,7 +158,8 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   const named = keys.length > 3 ? `${keys.slice(0, 3).join(', ')}, …` : keys.join(', ')
   const address = addresses.find((text) => !isLoopback(text)) ?? addresses[0] ?? ''
   const peers = agent.peers()
-  output.result(`pinsub ${version}   network ${network}   node ${shortNode(agent.id)}`)
+  const isPrivate = context.config.swarmKey === undefined ? '' : ' (private)'
+  output.result(`pinsub ${version}   network ${network}${isPrivate}   node ${shortNode(agent.id)}`)
   output.result(`  home      ${home.dir}${isNew ? ' (made)' : ''}`)
   output.result(
     `  keys      ${grants.size === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.size} may command: ${named}`}`
