@@ -31,8 +31,12 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   process.on('SIGINT', onSignal)
   process.on('SIGTERM', onSignal)
-  // A reader that closed the pipe early (head) is no error of ours.
-  stdout.on('error', () => process.exit(EXIT.ok))
+  stdout.on('error', (err: NodeJS.ErrnoException) => {
+    // A reader that closed the pipe early (head) is no error of ours; a full disk is, and what was to be written is not there.
+    if (err.code === 'EPIPE') process.exit(EXIT.ok)
+    stderr.write(`pinsub: cannot write to stdout: ${err.message}\n`)
+    process.exit(EXIT.local)
+  })
   // Timers of the network room do not keep a program alive; the command that runs does.
   const alive = setInterval(() => {}, 1 << 30)
 
@@ -52,13 +56,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     for (const each of [program, ...program.commands.flatMap((child) => [child, ...child.commands])]) {
       each
         .exitOverride()
-        .configureOutput({ writeErr: quiet, outputError: (text, write) => write(`pinsub: ${text.replace(/^error: /, '')}`) })
+        .configureOutput({ writeErr: quiet, outputError: (text, write) => write(`pinsub: ${harmless(text.replace(/^error: /, ''))}`) })
     }
     await program.parseAsync(argv, { from: 'user' })
   } catch (err) {
     if (err instanceof CommanderError) {
       if (err.exitCode !== 0)
-        output.event({ event: 'error', code: 'usage', message: err.message.replace(/^error: /, ''), hint: 'pinsub --help' })
+        output.event({ event: 'error', code: 'usage', message: harmless(err.message.replace(/^error: /, '')), hint: 'pinsub --help' })
       code = err.exitCode === 0 ? EXIT.ok : EXIT.usage
     } else if (stop.signal.aborted) {
       code = interrupted ? EXIT.interrupted : EXIT.ok
@@ -69,6 +73,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     clearInterval(alive)
   }
   return code
+}
+
+/** A usage error quotes what was given; a private key that was given by mistake must not end in a log. */
+function harmless(text: string): string {
+  return text.includes('-----BEGIN') ? 'that is a private key, and none belongs on a command line: give its public line (FILE.pub)\n' : text
 }
 
 /** Runs the command line of this process and ends it. */

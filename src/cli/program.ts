@@ -19,12 +19,12 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub add site/
   pinsub add report.pdf --name report --wait 2
   cid=$(pinsub add site/)                  stdout is the CID alone`,
-  pin: `
+  'send pin': `
   pinsub send pin bafybeigdyr…zdi --name docs
   ipfs pin ls --type=recursive -q | pinsub send pin - --pinset backup
   pinsub send pin QmYwAP… --replicas 2 --timeout 5m
   pinsub send pin bafybei… --detach        do not wait for the content`,
-  unpin: `
+  'send unpin': `
   pinsub send unpin bafybeigdyr…zdi
   pinsub send unpin - < cids.txt`,
   status: `
@@ -37,7 +37,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub nodes
   pinsub nodes trust 12D3KooW…
   pinsub nodes distrust 12D3KooW…`,
-  gen: `
+  'keys gen': `
   pinsub keys gen                          id_ed25519 in the home
   pinsub keys gen ci-key                   for a build job: no passphrase, keep it as a secret
   pinsub keys gen ~/.ssh/pinsub --passphrase`,
@@ -53,7 +53,7 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub keys list`,
   adopt: `
   pinsub adopt                             what a revoked key had pinned is yours from now on`,
-  rotate: `
+  'keys rotate': `
   pinsub keys rotate                       run it again where it was interrupted`,
   log: `
   pinsub log                               the last 50, on a node or on your laptop
@@ -61,11 +61,11 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub log --refused --follow
   pinsub log --json | gzip > log.ndjson.gz
   gunzip -c log.ndjson.gz | pinsub log --verify -`,
-  export: `
+  'state export': `
   pinsub state export > net.ndjson         beside a running node, too
   pinsub state export | gzip > net.ndjson.gz
   pinsub state export /mnt/usb/net.ndjson  a new file, never over another`,
-  import: `
+  'state import': `
   pinsub state import net.ndjson           into a home whose node does not run
   gunzip -c net.ndjson.gz | pinsub state import -
   pinsub --home /srv/pinsub state import net.ndjson`,
@@ -150,7 +150,7 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
 
   const command = (parent: Command, usage: string, text: string): Command => {
     const made = parent.command(usage).description(text)
-    const examples = EXAMPLES[made.name()]
+    const examples = EXAMPLES[parent === program ? made.name() : `${parent.name()} ${made.name()}`]
     return examples === undefined ? made : made.addHelpText('after', `\nExamples:${examples}`)
   }
 

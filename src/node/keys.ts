@@ -19,8 +19,6 @@ export interface Keys {
   reload(): Promise<void>
   /** Takes over what admins said, once it is stored; who may command has changed when this returns. */
   hear(commands: readonly AdminCommand[]): void
-  /** As last read. */
-  current(): AuthorizedKeys
 }
 
 function count(keys: number): string {
@@ -159,7 +157,6 @@ export function createKeys(
       await noting
     },
     reload: () => watch.reload(),
-    hear,
-    current: () => current
+    hear
   }
 }

@@ -10,8 +10,8 @@ import { createLinks } from '../network/links.ts'
 import { createPresenceTable, type PresenceEntry } from '../network/presence-table.ts'
 import { createQueryServer } from '../network/query.ts'
 import { createRefusalSender } from '../network/refusals.ts'
-import type { AuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
+import type { Grant } from '../protocol/grants.ts'
 import { MAX_ADDRESSES, MAX_DIGESTS, MAX_STRANGERS_SHARING } from '../protocol/limits.ts'
 import type { Presence } from '../protocol/presence.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
@@ -98,8 +98,8 @@ export interface PinsubNode {
   reload(): Promise<void>
   /** Multiaddrs with /p2p. */
   addresses(): readonly string[]
-  /** The keys that may command, as last read. */
-  keys(): AuthorizedKeys
+  /** What lets keys in that may command now, by the file or by message. */
+  mayCommand(): readonly Grant[]
   health(): Promise<BackendHealth>
   /** Nodes that were heard of and are there. */
   peers(): readonly NodeId[]
@@ -386,7 +386,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         await Promise.all([keys.reload(), knownFile.reload()])
       },
       addresses: () => host.addresses(),
-      keys: () => keys.current(),
+      mayCommand: () => standings.open(),
       health: () => backendWatch.health(),
       peers: () => presence.all().flatMap((entry) => (entry.online ? [entry.presence.node] : [])),
       [Symbol.asyncDispose]: () => undo.disposeAsync()

@@ -33,7 +33,9 @@ export interface Standings {
   keeps(author: Author, command: CommandId): boolean
   /** Whether there is a key that may change keys by message. */
   hasAdmin(): boolean
-  /** How many keys may command. */
+  /** What lets keys in that are open, by the file or by message. */
+  open(): readonly Grant[]
+  /** How many keys are open. */
   count(): number
   /**
    * Takes over a file as read: a line that is gone closes its key, `@revoked` voids it, a line that is back opens it.
@@ -153,6 +155,9 @@ export function openStandings(store: Store, options: { readonly network: string;
     }
   }
 
+  const open = (): readonly Grant[] =>
+    [...outcome.keys.values()].flatMap(({ standing: { grant, voided, closedAt: at } }) => (voided || at !== undefined ? [] : [grant]))
+
   return {
     get: (author) => known.get(author),
     grant(author, now) {
@@ -163,7 +168,8 @@ export function openStandings(store: Store, options: { readonly network: string;
     },
     keeps: (author, command) => outcome.keys.get(author)?.keeps?.has(command) === true,
     hasAdmin: () => [...known.values()].some(({ grant, voided }) => grant.admin && !voided),
-    count: () => [...outcome.keys.values()].filter(({ standing }) => !standing.voided && standing.closedAt === undefined).length,
+    open,
+    count: () => open().length,
     async apply(keys, ports) {
       const { grants, revoked } = keys
       for (const [author, standing] of refiled(filed, keys, ports.now)) {

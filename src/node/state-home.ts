@@ -101,7 +101,7 @@ export interface OpenHome extends Disposable {
   /** Resolves once all that was taken so far is acted on. */
   settled(): Promise<void>
   /** Keys that may command because the keyring says so; undefined where the home has a file of its own. */
-  readonly granted: readonly Grant[] | undefined
+  granted(): readonly Grant[] | undefined
   /** Nodes that count because the keyring says so. */
   readonly trusted: number
 }
@@ -147,9 +147,16 @@ export async function openHome(
     const knows = (id: string): boolean => store.command(id) !== undefined
     const record = createRecorder(store, settler)
     const admission = createAdmission({ network, batch: IMPORT_BATCH }, { store, record, standings, sets, clock, knows, onChanges })
-    const granted = isOwn ? undefined : [...parseAuthorizedKeys(text).grants.values()]
     const done = undo.move()
-    return { store, standings, admission, settled: () => settled, granted, trusted: trusted.length, [Symbol.dispose]: () => done.dispose() }
+    return {
+      store,
+      standings,
+      admission,
+      settled: () => settled,
+      granted: () => (isOwn ? undefined : standings.open()),
+      trusted: trusted.length,
+      [Symbol.dispose]: () => done.dispose()
+    }
   } catch (err) {
     undo.dispose()
     throw err

@@ -146,7 +146,7 @@ export async function importState(file: StateFile, options: Omit<HomeOptions, 'n
       leftOut: [...leftOut.values()],
       refused,
       ending: file.ending(),
-      granted: home?.granted,
+      granted: home?.granted(),
       trusted: home?.trusted ?? 0,
       cids: home === undefined ? 0 : countHeld(home.store)
     }

@@ -162,6 +162,15 @@ export function decideKeys(filed: FiledKeys, commands: readonly AdminCommand[]):
   descend(roots, ({ succeeds }) => succeeds)
   descend(roots, () => true)
 
+  for (const { id, operations } of commands) {
+    const told = states.get(id) as OperationState[]
+    for (const [index, operation] of operations.entries()) {
+      if (operation?.op !== 'authorize' || told[index]?.status !== 'applied') continue
+      // Whoever says it must not believe that he let the key in.
+      if (keys.get(operation.key.author)?.standing.voided === true) told[index] = { status: 'refused', code: 'unauthorised' }
+    }
+  }
+
   return {
     keys,
     nodes: new Map([...nodes].map(([node, { operation }]) => [node, operation.op === 'trust'])),

@@ -9,6 +9,7 @@ import type { Grant } from '../../protocol/grants.ts'
 import { formatOptions } from '../../protocol/state-lines.ts'
 import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
+import { saidByMessage } from '../key-messages.ts'
 import { addedLines, nameOf, namedKeys, type NamedKey } from '../key-names.ts'
 
 /** Adds lines to the file. */
@@ -17,8 +18,20 @@ export async function add(context: Context, words: readonly string[]): Promise<n
   const file = fileOf(context)
   const lines = addedLines(words)
   await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  const said = await messagesOn(context, file)
   for (const line of lines) {
     const { author, grant } = parseKeyLine(line)
+    const word = said.get(author)
+    if (word?.says === 'revoke' || word?.says === 'close') {
+      const ended = word.says === 'revoke' ? 'revoked' : 'closed'
+      const hint = word.says === 'revoke' ? 'make another key for whoever it was' : 'pinsub keys add … --everywhere lets it in again'
+      throw new CliError(
+        EXIT.local,
+        ended,
+        `${author} was ${ended} by message on ${word.at.slice(0, 10)}: a line here changes nothing`,
+        hint
+      )
+    }
     const added = (await addAuthorizedLine(file, line)) === 'added'
     if (!added) await compareOptions(context, file, grant)
     output.event({ event: 'authorized', line, state: 'active', fingerprint: author, added, changed: added, file })
@@ -88,6 +101,18 @@ async function compareOptions({ output }: Context, file: string, wanted: Grant):
   const hint = 'edit that line, or remove it first: pinsub keys remove'
   if (formatOptions(wanted) !== '') throw new CliError(EXIT.local, 'options', message, hint)
   output.note(`${message}: ${hint}`)
+}
+
+/** What messages say of keys, where a node has run in this home. */
+async function messagesOn(context: Context, file: string): Promise<ReturnType<typeof saidByMessage>> {
+  const text = await readAuthorizedKeysText(file).catch(() => '')
+  try {
+    return saidByMessage(context, parseAuthorizedKeys(text), Date.now())
+  } catch (err) {
+    // A state that cannot be read is no reason to keep a key out of the file.
+    context.output.note(err instanceof Error ? err.message : String(err))
+    return new Map()
+  }
 }
 
 async function sayWhetherItCounts({ output }: Context, file: string): Promise<void> {

@@ -20,8 +20,7 @@ export async function add(context: Context, words: readonly string[]): Promise<n
 export async function remove(context: Context, words: readonly string[]): Promise<number> {
   const keys = await named(context, words)
   await using sender = await openSender(context)
-  if (keys.some(({ author }) => author === sender.author))
-    context.output.note('This is the key that signs: from now on it commands nothing. To put another in its place: pinsub keys rotate')
+  refuseOwn(keys, sender.author, 'close')
   const requests = keys.map(({ author }) => ({ op: 'close', key: author }) as const)
   const done = `${namesOf(keys)} closed: nothing new counts, what was said stays,`
   return exitOf(await sayEverywhere(sender, requests, context, done))
@@ -32,12 +31,9 @@ export async function revoke(context: Context, words: readonly string[], { drop 
   const { output } = context
   const keys = await named(context, words)
   await using sender = await openSender(context)
-  if (keys.some(({ author }) => author === sender.author)) {
-    const hint = 'replace it: pinsub keys rotate; or let a key that stands above it revoke it, or put @revoked before it on each node'
-    throw new CliError(EXIT.usage, 'own-key', `${sender.author} is the key that signs: it cannot revoke itself`, hint)
-  }
+  refuseOwn(keys, sender.author, 'revoke')
   const requests = keys.map(({ author }) => ({ op: 'revoke', key: author }) as const)
-  const outcome = await sayEverywhere(sender, requests, context, `${namesOf(keys)} revoked: nothing that was ever said counts`)
+  const outcome = await sayEverywhere(sender, requests, context, `${namesOf(keys)} revoked: nothing that it ever said counts`)
   if (outcome === 'refused') return exitOf(outcome)
   const authors = new Set<string>(keys.map(({ author }) => author))
   const left = await findUnowned(sender, context, ({ author }) => author !== undefined && authors.has(author))
@@ -51,6 +47,13 @@ export async function revoke(context: Context, words: readonly string[], { drop 
   }
   const dropped = await overPinsets(left, (pinset, some) => show(context, sender, 'unpin', pinset, some))
   return exitOf(worst([outcome, dropped]))
+}
+
+/** Closing the last admin key by a name that also fits another would take a login on each node to mend. */
+function refuseOwn(keys: readonly NamedKey[], own: string, verb: 'close' | 'revoke'): void {
+  if (keys.every(({ author }) => author !== own)) return
+  const hint = 'replace it: pinsub keys rotate; or say it with another admin key that stands above it (--key), or by hand on each node'
+  throw new CliError(EXIT.usage, 'own-key', `${own} is the key that signs: it does not ${verb} itself`, hint)
 }
 
 async function named({ config, home }: Context, words: readonly string[]): Promise<readonly NamedKey[]> {

@@ -1,15 +1,11 @@
 /** `pinsub keys list`: who may command the node of this home, by its file and by message. */
-import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
-import { keyOutcome } from '../../node/key-outcome.ts'
-import type { AuthorizedKeys } from '../../protocol/authorized-keys.ts'
 import type { Grant } from '../../protocol/grants.ts'
-import type { Author } from '../../protocol/ssh-key.ts'
-import { openStateReader } from '../../storage/state-reader.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { table } from '../format.ts'
+import { saidByMessage, type MessageWord } from '../key-messages.ts'
 
 /** Lists who may command the node of this home, by its file and by message, and lines that grant nothing. */
 export async function list(context: Context): Promise<number> {
@@ -74,44 +70,13 @@ export async function list(context: Context): Promise<number> {
   return EXIT.ok
 }
 
-/** What a message says of a key, as `--json` has it. */
-interface Word {
-  readonly says: 'authorize' | 'close' | 'revoke'
-  readonly by: string
-  readonly command: string
-  readonly at: string
-}
-
 const ENDED = { close: 'closed', revoke: 'revoked' } as const
 
-/** Of every key of which a message speaks, what it says; nothing where no node has run in this home. */
-function saidByMessage(
-  { config, home }: Context,
-  keys: AuthorizedKeys,
-  now: number
-): ReadonlyMap<Author, Word & { readonly grant?: Grant; readonly line?: string }> {
-  if (!existsSync(home.stateDb)) return new Map()
-  using state = openStateReader(home.stateDb)
-  const outcome = keyOutcome(state, keys, { network: config.network ?? '', obeysMessages: config.remoteKeys, now })
-  return new Map(
-    [...outcome.keys].flatMap(([author, { standing, word, line }]) =>
-      word === undefined
-        ? []
-        : [
-            [
-              author,
-              { ...word, at: new Date(word.at).toISOString(), grant: standing.grant, ...(line === undefined ? {} : { line }) }
-            ] as const
-          ]
-    )
-  )
-}
-
-function wordOf({ says, by, command, at }: Word): Word {
+function wordOf({ says, by, command, at }: MessageWord): MessageWord {
   return { says, by, command, at }
 }
 
-function rowOf(grant: Grant, state: string, word: Word | undefined): string[] {
+function rowOf(grant: Grant, state: string, word: MessageWord | undefined): string[] {
   return [
     grant.author,
     state,

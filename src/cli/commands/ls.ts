@@ -12,6 +12,7 @@ export async function ls(context: Context, flags: { readonly pinset?: string }):
   pins.forEach((pin) => output.event(pin))
   const rows = pins.map(({ cid, pinset, name, nodes, at }) => [cid, pinset, count(nodes.length, 'node'), at.slice(0, 10), name ?? ''])
   table(rows).forEach((line) => output.result(line))
-  if (pins.length === 0) output.note('Nothing is pinned on this network yet: pinsub add PATH, or pinsub send pin CID')
+  const where = flags.pinset === undefined ? 'on this network yet: pinsub add PATH, or pinsub send pin CID' : `in pinset ${flags.pinset}`
+  if (pins.length === 0) output.note(`Nothing is pinned ${where}`)
   return EXIT.ok
 }

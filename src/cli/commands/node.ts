@@ -11,7 +11,7 @@ import { createNode, type PinsubNode } from '../../node/node.ts'
 import type { BackendHealth, Log } from '../../node/ports.ts'
 import { requireNetwork, type Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
-import { bytes, count, shortNode } from '../format.ts'
+import { bytes, count, shellWord, shortNode } from '../format.ts'
 import { collectStartGarbage } from '../garbage.ts'
 import { printUnit } from '../unit.ts'
 
@@ -150,11 +150,11 @@ function camelCase(name: string): string {
 async function sayReady(context: Context, network: string, agent: PinsubNode, choice: BackendChoice, isNew: boolean): Promise<void> {
   const { home, output, version } = context
   const addresses = agent.addresses()
-  const { grants } = agent.keys()
-  output.event({ event: 'ready', peer: agent.id, addresses, backend: choice.kind, network, authorized: grants.size })
+  const grants = agent.mayCommand()
+  output.event({ event: 'ready', peer: agent.id, addresses, backend: choice.kind, network, authorized: grants.length })
   if (output.json) return
   if (context.config.bootstrap.length > 0) await firstPeer(agent, context.signal)
-  const keys = [...grants.values()].map(({ comment, author }) => (comment === '' ? author : comment))
+  const keys = grants.map(({ comment, author }) => (comment === '' ? author : comment))
   const named = keys.length > 3 ? `${keys.slice(0, 3).join(', ')}, …` : keys.join(', ')
   const address = addresses.find((text) => !isLoopback(text)) ?? addresses[0] ?? ''
   const peers = agent.peers()
@@ -162,7 +162,7 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   output.result(`pinsub ${version}   network ${network}${isPrivate}   node ${shortNode(agent.id)}`)
   output.result(`  home      ${home.dir}${isNew ? ' (made)' : ''}`)
   output.result(
-    `  keys      ${grants.size === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.size} may command: ${named}`}`
+    `  keys      ${grants.length === 0 ? "nobody may command: every command is refused. Add a key: pinsub keys add 'ssh-ed25519 AAAA… you@laptop'" : `${grants.length} may command: ${named}`}`
   )
   output.result(`  backend   ${describeBackend(choice, await agent.health(), home.blocks, context.config.startDaemon !== undefined)}`)
   output.result(
@@ -172,7 +172,8 @@ async function sayReady(context: Context, network: string, agent: PinsubNode, ch
   output.result('Ready.')
   const reach = hostPort(address).replace(/:4101$/, '')
   output.note(output.dim(`On the next machines add  --bootstrap ${reach} ; on your laptop:  pinsub init --bootstrap ${reach}`))
-  output.note(output.dim('To keep it running:  pinsub node --print-unit > /etc/systemd/system/pinsub.service'))
+  const at = context.flags['home'] === undefined ? '' : ` --home ${shellWord(home.dir)}`
+  output.note(output.dim(`To keep it running:  pinsub node${at} --print-unit > /etc/systemd/system/pinsub.service`))
 }
 
 function describeBackend(choice: BackendChoice, health: BackendHealth, blocks: string, isStarting: boolean): string {

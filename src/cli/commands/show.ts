@@ -1,5 +1,5 @@
 /** `pinsub show ID`: a command as it was signed, and with `--ssh` the files that `ssh-keygen -Y verify` takes. */
-import { rm } from 'node:fs/promises'
+import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeCommand, networkOf, type Command } from '../../protocol/command.ts'
 import { openEnvelope, verifyEnvelope, type Envelope } from '../../protocol/envelope.ts'
@@ -63,6 +63,7 @@ async function exportProof({ payload, signer, signature, author }: Envelope, id:
   ]
   const written: string[] = []
   try {
+    await mkdir(dir, { recursive: true })
     for (const [file, content] of contents) {
       await writeNewFile(file, [content], 'remove it, or name another folder with --out DIR')
       written.push(file)

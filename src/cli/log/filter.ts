@@ -6,6 +6,9 @@ import { cidsOf } from '../../protocol/command.ts'
 import type { BareRow, LogEntry, LogSource } from '../../protocol/log-entry.ts'
 import { CliError, EXIT } from '../exit.ts'
 
+/** Kinds of operations in pinsets; all others are told as an admin's. */
+const PINSET_KINDS: ReadonlySet<string> = new Set(['pin', 'unpin', 'update'])
+
 /** Entries shown on a terminal where nothing says how many. */
 const DEFAULT_LIMIT = 50
 
@@ -60,7 +63,7 @@ export function readFilter(flags: LogFlags, now: number, json: boolean, named: (
       const { operations } = entry.command
       return (
         (pinset === undefined || entry.command.pinset === pinset) &&
-        (op === undefined || operations.some((operation) => (operation.op === 'unknown' ? 'admin' : operation.op) === op)) &&
+        (op === undefined || operations.some(({ op: kind }) => (PINSET_KINDS.has(kind) ? kind : 'admin') === op)) &&
         (cid === undefined || operations.some((operation) => cidsOf(operation).some((one) => cidKey(one) === cidKey(cid)))) &&
         (!refused || isRefused(entry))
       )

@@ -39,6 +39,9 @@ export async function verifyLog(context: Context, file: string): Promise<number>
     // A file is read faster than a signal is seen.
     if (counts.lines % 1_000 === 0) signal.throwIfAborted()
   }
+  // An export that broke off before its first line must not pass for a good one.
+  if (counts.commands + counts.refusals + counts.bad === 0)
+    throw new CliError(EXIT.usage, 'log', `${name} has no line of a log: there is nothing to check`, 'pinsub log --json > log.ndjson')
   output.event({ event: 'verified', ...counts })
   const { commands, receipts, refusals, bad } = counts
   output.result(
