@@ -4,6 +4,7 @@ import type { AdminEvent, AdminRequest, Outcome } from '../sender/types.ts'
 import type { Context } from './context.ts'
 import { EXIT } from './exit.ts'
 import { count, duration, shortNode, table } from './format.ts'
+import { silentRows } from './silent.ts'
 
 type Ack = Extract<AdminEvent, { readonly event: 'ack' }>
 
@@ -17,6 +18,9 @@ const REASONS: Readonly<Record<string, string>> = {
   quota: 'your key has reached its limit there',
   unsupported: 'an older version'
 }
+
+/** While nothing is heard, the lines are drawn anew this often, milliseconds. */
+const TICK_MS = 1_000
 
 /** Sends, shows, and returns how it ended; what is in force is said by `done`. */
 export async function sayEverywhere(
@@ -33,7 +37,15 @@ export async function sayEverywhere(
   let wanted = 0
   const elapsed = (): number => performance.now() - begun
   const lines = (): string[] =>
-    table([...acks.values()].map(({ node, status, code }) => [`  ${shortNode(node)}`, code === undefined ? status : `${status}: ${code}`]))
+    table([
+      ...[...acks.values()].map(({ node, status, code }) => [`  ${shortNode(node)}`, code === undefined ? status : `${status}: ${code}`]),
+      ...silentRows(sender.nodes(), (node) => acks.has(node), { elapsed: elapsed(), now: Date.now() })
+    ])
+  using ticking = new DisposableStack()
+  ticking.adopt(
+    setInterval(() => output.live(lines()), TICK_MS),
+    clearInterval
+  )
   for (;;) {
     const next = await events.next()
     if (next.done === true) {

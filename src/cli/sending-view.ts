@@ -4,6 +4,7 @@ import type { Sender } from '../sender/sender.ts'
 import type { AckEvent, AddEvent, DoneEvent, NodeEvent, Outcome } from '../sender/types.ts'
 import type { Context } from './context.ts'
 import { bytes, count, duration, shortNode, table } from './format.ts'
+import { silentRows } from './silent.ts'
 
 interface NodeLine {
   readonly node: string
@@ -26,15 +27,23 @@ export async function showSending(
   let drawnAt = -Infinity
   let root: string | undefined
   let warning: string | undefined
+  let isSent = false
+  let sentAt = 0
 
   const elapsed = (): number => performance.now() - begun
   const lines = (): string[] => {
-    const notes = new Map(sender.nodes().map((node) => [node.node, obstacle(node)]))
-    return table([...nodes.values()].map((line) => nodeRow(line, notes.get(line.node))))
+    const all = sender.nodes()
+    const notes = new Map(all.map((node) => [node.node, obstacle(node)]))
+    const rows = [...nodes.values()].map((line) => nodeRow(line, notes.get(line.node)))
+    const isWaiting = done.length === 0 || done.some(({ result }) => result === 'short')
+    return table([
+      ...rows,
+      ...(isWaiting && isSent ? silentRows(all, (node) => nodes.has(node), { elapsed: elapsed() - sentAt, now: Date.now() }) : [])
+    ])
   }
   const draw = (): void => {
     // Ten times a second is smooth, and 5,000 CIDs on 3 nodes make 45,000 events.
-    if (nodes.size === 0 || elapsed() < 300 || elapsed() - drawnAt < 100) return
+    if (!isSent || elapsed() < 300 || elapsed() - drawnAt < 100) return
     drawnAt = elapsed()
     output.live(lines())
   }
@@ -71,6 +80,8 @@ export async function showSending(
         done.push(event)
         break
       case 'sent':
+        if (!isSent) sentAt = elapsed()
+        isSent = true
         // Not before: whoever adds connects while the import runs.
         if (warning === undefined) warn()
         break

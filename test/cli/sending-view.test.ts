@@ -4,6 +4,7 @@ import { homeLayout } from '../../src/config/home.ts'
 import type { Context } from '../../src/cli/context.ts'
 import { createOutput } from '../../src/cli/output.ts'
 import { showSending } from '../../src/cli/sending-view.ts'
+import { silentRows } from '../../src/cli/silent.ts'
 import type { AckEvent, AddEvent, DoneEvent, Outcome } from '../../src/sender/types.ts'
 
 const ack = (node: string, status: AckEvent['status'], code?: string): AckEvent => ({
@@ -69,4 +70,21 @@ test('with --json the reason is in the last events, and nothing else is said', a
   const { out, err } = await shown([done('refused', 'the reason')], 'refused', -3_600_000, true)
   expect(err).toBe('')
   expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({ event: 'done', result: 'refused', hint: 'the reason' })
+})
+
+test('known nodes that say nothing are named after a while, with when they were last seen', () => {
+  const now = Date.parse('2026-11-28T12:00:00Z')
+  const node = { event: 'node', addresses: [], state: 'gone', backend: null, up: null, version: null, behind: null } as const
+  const nodes = [
+    { ...node, node: 'heard', last_seen: null, trusted: true },
+    { ...node, node: 'away', last_seen: '2026-11-28T11:56:00Z', trusted: true },
+    { ...node, node: 'typed-wrong', last_seen: null, trusted: true },
+    { ...node, node: 'stranger', last_seen: null, trusted: false }
+  ]
+  const rows = (elapsed: number) => silentRows(nodes, (name) => name === 'heard', { elapsed, now })
+  expect(rows(100)).toEqual([])
+  expect(rows(5_000)).toEqual([
+    ['  away', 'no answer: last seen 4 min ago'],
+    ['  typed-wrong', 'no answer: it was never seen']
+  ])
 })
