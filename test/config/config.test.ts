@@ -32,7 +32,8 @@ test('defaults', () => {
     pinset: 'default',
     json: false,
     verbose: false,
-    mdns: false
+    mdns: false,
+    remoteKeys: true
   })
 })
 

@@ -69,7 +69,7 @@ test('the file: a head, keys, closed keys, the commands that count, an end', asy
     'end'
   ])
   expect(lines[0]).toMatchObject({ pinsub: 'state', version: 1, network: net.name })
-  expect(lines[1]).toEqual({ authorized_key: net.line })
+  expect(lines[1]).toEqual({ authorized_key: net.authorize })
   expect(lines[2]).toMatchObject({ closed_key: closed, revoked: false })
   expect(lines.at(-1)).toMatchObject({ end: true, commands: 5 })
 })
