@@ -163,3 +163,18 @@ test('ends with what it started', async () => {
   check.stop()
   expect(clock.pending()).toBe(0)
 })
+
+test('known nodes may come and go: the first is listened to, and the last takes its word with it', async () => {
+  const clock = createManualClock()
+  const presence = createPresenceTable({ network: NETWORK }, { clock })
+  const known = new Set<NodeId>()
+  const check = createClockCheck({ knownNodes: known }, { presence, clock, log: keepLog(), newest: () => undefined })
+  check.start(() => {})
+  expect([check.isOff(), check.mayExpire()]).toEqual([false, true])
+  known.add(idOf(a))
+  presence.offer(await presenceOf(a, { sequence: 1, time: clock.now() + HOUR }))
+  expect([check.isOff(), check.mayExpire()]).toEqual([true, false])
+  known.clear()
+  clock.advance(2_000)
+  expect([check.mayExpire(), check.isOff()]).toEqual([true, false])
+})
