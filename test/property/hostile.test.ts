@@ -7,7 +7,7 @@ import { decodeAck } from '../../src/protocol/ack.ts'
 import { requireCanonical } from '../../src/protocol/canonical.ts'
 import { cidKey, parseCid } from '../../src/protocol/cid.ts'
 import { cidsOf, decodeCommand } from '../../src/protocol/command.ts'
-import { openEnvelope, verifyEnvelope, type Envelope, type Verified } from '../../src/protocol/envelope.ts'
+import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
 import { InvalidMessageError, InvalidTextError } from '../../src/protocol/errors.ts'
 import { MAX_ENVELOPE_BYTES, MAX_PAGE_BYTES } from '../../src/protocol/limits.ts'
 import { formatPrivateKey, parsePrivateKey } from '../../src/protocol/openssh-private-key.ts'
@@ -15,7 +15,8 @@ import { decodePresence } from '../../src/protocol/presence.ts'
 import { decodeQueryPage, decodeQueryRequest, decodeRefusal } from '../../src/protocol/query.ts'
 import { verifySignature } from '../../src/protocol/signature.ts'
 import { blobOfNodeId, keyBlob, parseKeyBase64, rawKey } from '../../src/protocol/ssh-key.ts'
-import { ackFields, author, commandFields, identityCid, NETWORK, node, presenceFields, rawCid, seedOf } from '../vectors/source/make.ts'
+import { asVerified } from '../support/verified.ts'
+import { ackFields, author, commandFields, identityCid, NETWORK, presenceFields, rawCid, seedOf } from '../vectors/source/make.ts'
 import { RUNS } from './arbitrary.ts'
 
 /** Far above what any of it takes on a busy machine, far below work in the square of the length. */
@@ -32,21 +33,11 @@ function survives(work: () => unknown): 'read' | 'refused' {
   }
 }
 
-const envelope = (kind: Envelope['kind'], payload: Uint8Array): Verified<Envelope> =>
-  ({
-    kind,
-    payload,
-    signer: kind === 'command' ? author.blob : node.blob,
-    author: author.author,
-    signature: new Uint8Array(64),
-    bytes: payload
-  }) as Envelope as Verified<Envelope>
-
 const READERS: readonly [string, (bytes: Uint8Array) => unknown][] = [
   ['envelope', (bytes) => verifyEnvelope(openEnvelope(bytes))],
-  ['command', (bytes) => decodeCommand(envelope('command', bytes), NETWORK)],
-  ['ack', (bytes) => decodeAck(envelope('ack', bytes), NETWORK)],
-  ['presence', (bytes) => decodePresence(envelope('presence', bytes), NETWORK)],
+  ['command', (bytes) => decodeCommand(asVerified('command', bytes), NETWORK)],
+  ['ack', (bytes) => decodeAck(asVerified('ack', bytes), NETWORK)],
+  ['presence', (bytes) => decodePresence(asVerified('presence', bytes), NETWORK)],
   ['query', decodeQueryRequest],
   ['page', decodeQueryPage],
   ['refusal', decodeRefusal],
@@ -163,7 +154,7 @@ describe.each(READERS)('%s', (name, read) => {
 
 test('operations named as properties of every object are unknown ones', () => {
   for (const op of NAMES) {
-    const read = decodeCommand(envelope('command', dagCbor.encode(commandFields({ ops: [{ op }] }))), NETWORK)
+    const read = decodeCommand(asVerified('command', dagCbor.encode(commandFields({ ops: [{ op }] }))), NETWORK)
     expect(read.operations).toEqual([{ op: 'unknown', kind: op }])
   }
 })
@@ -186,7 +177,7 @@ test('every CID that a command can carry is written, read back and compared', ()
     fc.property(cids, (bytes) => {
       const payload = Buffer.concat([marked.subarray(0, at), header(bytes), marked.subarray(at + 5)])
       survives(() => {
-        for (const cid of decodeCommand(envelope('command', payload), NETWORK).operations.flatMap(cidsOf)) {
+        for (const cid of decodeCommand(asVerified('command', payload), NETWORK).operations.flatMap(cidsOf)) {
           read++
           expect(CID.parse(cid.toString()).bytes).toEqual(cid.bytes)
           expect(cidKey(CID.parse(cidKey(cid)))).toBe(cidKey(cid))

@@ -4,7 +4,7 @@ import { decodeAck, encodeAck } from '../../../src/protocol/ack.ts'
 import { requireCanonical } from '../../../src/protocol/canonical.ts'
 import { cidKey, parseCid } from '../../../src/protocol/cid.ts'
 import { cidsOf, decodeCommand, encodeCommand, networkOf, type CommandInit, type Operation } from '../../../src/protocol/command.ts'
-import { openEnvelope, verifyEnvelope, type Envelope, type Kind, type Verified } from '../../../src/protocol/envelope.ts'
+import { openEnvelope, verifyEnvelope } from '../../../src/protocol/envelope.ts'
 import { InvalidMessageError } from '../../../src/protocol/errors.ts'
 import { toldOperation } from '../../../src/protocol/log-entry.ts'
 import { decodePresence, encodePresence } from '../../../src/protocol/presence.ts'
@@ -18,22 +18,12 @@ import {
 } from '../../../src/protocol/query.ts'
 import { decodeSyncAnswer, decodeSyncAsk, encodeSyncAnswer, encodeSyncAsk } from '../../../src/protocol/sync/messages.ts'
 import * as wire from '../../../src/protocol/wire.ts'
-import { author, NETWORK, node } from '../../vectors/source/make.ts'
+import { asVerified } from '../../support/verified.ts'
+import { author, NETWORK } from '../../vectors/source/make.ts'
 import { requireSame, type Target } from '../target.ts'
 import { envelopes, messages, payloads } from './vectors.ts'
 
 const errors = [InvalidMessageError]
-
-/** An envelope as if its signature had been checked: what a thief of a key, or a node that lies, can say. */
-const signed = (kind: Kind, payload: Uint8Array): Verified<Envelope> =>
-  ({
-    kind,
-    payload,
-    signer: kind === 'command' ? author.blob : node.blob,
-    author: author.author,
-    signature: new Uint8Array(64),
-    bytes: payload
-  }) as Envelope as Verified<Envelope>
 
 /** The encoder takes a map for a CID where its keys "/" and "bytes" have one value, which no message that we write has. */
 function isTakenForCid(value: unknown): boolean {
@@ -63,7 +53,7 @@ function again<T>(read: (bytes: Uint8Array) => T, write: (value: T) => Uint8Arra
 const isKnown = (operation: Operation): operation is CommandInit['operations'][number] => operation.op !== 'unknown'
 
 function readCommand(bytes: Uint8Array): string {
-  const { network, pinset, time, operations } = decodeCommand(signed('command', bytes))
+  const { network, pinset, time, operations } = decodeCommand(asVerified('command', bytes))
   requireSame(networkOf({ payload: bytes }), network)
   for (const cid of operations.flatMap(cidsOf)) {
     requireSame(parseCid(cid.toString()).toString(), cid.toString())
@@ -84,11 +74,11 @@ function readCommand(bytes: Uint8Array): string {
 }
 
 const ack = again(
-  (bytes) => decodeAck(signed('ack', bytes), NETWORK),
+  (bytes) => decodeAck(asVerified('ack', bytes), NETWORK),
   (value) => encodeAck(NETWORK, value)
 )
 const presence = again(
-  (bytes) => decodePresence(signed('presence', bytes), NETWORK),
+  (bytes) => decodePresence(asVerified('presence', bytes), NETWORK),
   ({ node: _node, ...value }) => encodePresence(NETWORK, value)
 )
 const page = again(decodeQueryPage, encodeQueryPage)
