@@ -3,10 +3,8 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import { toString } from 'uint8arrays/to-string'
 import type { Operation } from '../protocol/command.ts'
+import { isoTime } from '../protocol/line-fields.ts'
 import type { Hlc } from '../protocol/order.ts'
-
-/** @see https://tc39.es/ecma262/#sec-time-values-and-time-range */
-const LAST_DATE_MS = 8.64e15
 
 /** An operation as plain data: CIDs, addresses and times as text, under the names that PROTOCOL.md gives them. */
 export function plainOperation(operation: Operation): Readonly<Record<string, unknown>> {
@@ -23,15 +21,10 @@ export function tellOperation(operation: Operation): string[] {
 
 function plain(name: string, value: unknown): unknown {
   if (value instanceof CID) return String(value)
-  if (name === 'expires') return moment(value as number)
-  if (name === 'at') return moment((value as Hlc).ms)
+  if (name === 'expires') return isoTime(value as number)
+  if (name === 'at') return isoTime((value as Hlc).ms)
   if (name === 'origins') return (value as readonly Uint8Array[]).map(address)
   return value
-}
-
-/** A time as RFC 3339; the number where it is later than any date. */
-export function moment(ms: number): string {
-  return ms <= LAST_DATE_MS ? new Date(ms).toISOString() : String(ms)
 }
 
 /** Nobody has looked at the bytes of an origin before it is dialled. */

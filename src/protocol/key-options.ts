@@ -43,6 +43,18 @@ export function parseKeyOptions(text: string): KeyOptions {
   return readOptions(values)
 }
 
+/** The options of a key line that grants the same; empty for one that is limited in nothing. */
+export function formatOptions({ rights, pinsets, validAfter, expiryTime, admin }: Grant): string {
+  const all = rights.includes('pin') && rights.includes('unpin')
+  return [
+    ...(all ? [] : [`ops="${rights.join(',')}"`]),
+    ...(pinsets === undefined ? [] : [`pinset="${pinsets.join(',')}"`]),
+    ...(validAfter === undefined ? [] : [`valid-after="${formatKeyTime(validAfter)}"`]),
+    ...(expiryTime === undefined ? [] : [`expiry-time="${formatKeyTime(expiryTime)}"`]),
+    ...(admin ? ['admin'] : [])
+  ].join(',')
+}
+
 function readOptions(values: ReadonlyMap<string, string | undefined>): KeyOptions {
   let options: KeyOptions = { admin: false }
   for (const [name, value] of values) options = { ...options, ...readOption(name, value) }
@@ -106,6 +118,11 @@ function parseKeyTime(name: string, text: string): number {
   const time = Date.parse(iso)
   // Date.parse takes 31 February for 3 March.
   return Number.isNaN(time) || new Date(time).toISOString() !== iso ? bad() : time
+}
+
+/** `YYYYMMDDHHMMSS`. */
+function formatKeyTime(ms: number): string {
+  return new Date(ms).toISOString().replace(/\D/g, '').slice(0, 14)
 }
 
 function quote(text: string): string {

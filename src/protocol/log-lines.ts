@@ -6,16 +6,13 @@ import { FAILURES, flatState, REFUSALS, STATUSES, type Ack } from './ack.ts'
 import { decodeCommand, type Command } from './command.ts'
 import { openEnvelope, verifyEnvelope } from './envelope.ts'
 import { InvalidMessageError } from './errors.ts'
+import { isoTime, readBase64, readHash, readJson, readTime, toBase64 } from './line-fields.ts'
 import { MAX_ENVELOPE_BYTES, MAX_LOG_LINE_BYTES, MAX_NESTING, MAX_OPERATIONS, MAX_TRACKED_NODES } from './limits.ts'
 import { openReceipt, tally, toldOperation, type LogEntry, type LoggedCommand, type RefusalRow } from './log-entry.ts'
-import { isAuthor } from './ssh-key.ts'
 import * as wire from './wire.ts'
 
 /** Reasons to refuse a command: what a node says of its own accord, and what is wrong with the bytes. */
 const CODES: ReadonlySet<unknown> = new Set([...REFUSALS, ...FAILURES, 'encoding', 'signer', 'signature', 'shape', 'network'])
-
-/** The last time that can be written as RFC 3339, milliseconds since the epoch. @see https://tc39.es/ecma262/#sec-time-values */
-const MAX_DATE_MS = 8.64e15
 
 /** What a line was found to be. */
 export type CheckedLine =
@@ -26,7 +23,7 @@ export type CheckedLine =
 
 /** The object of a line. `comment` is what the reader calls the author. */
 export function logLine(entry: LogEntry, comment?: string): Readonly<Record<string, unknown>> {
-  const event = { event: 'log', source: entry.source, at: iso(entry.at) }
+  const event = { event: 'log', source: entry.source, at: isoTime(entry.at) }
   const named = comment === undefined || comment === '' ? {} : { comment }
   return entry.kind === 'refusal' ? { ...event, ...refusalFields(entry, named) } : { ...event, ...commandFields(entry, named) }
 }
@@ -40,7 +37,7 @@ export function checkLogLine(bytes: Uint8Array): CheckedLine {
   const map = wire.fields(parseJson(bytes), 'line: an object was expected')
   if (map['event'] !== 'log') throw new InvalidMessageError('shape', 'not a line of a log')
   if (map['source'] !== 'node' && map['source'] !== 'sender') wire.malformed('source')
-  requireTime(map['at'], 'at')
+  readTime(map['at'], 'at')
   if (map['envelope'] === undefined && map['refused'] === undefined)
     throw new InvalidMessageError('shape', 'neither an envelope nor a refusal')
   return map['refused'] === undefined ? checkCommand(map) : checkRefusal(map)
@@ -58,13 +55,13 @@ function commandFields({ command, envelope, states, answers }: LoggedCommand, na
         ...toldOperation(operation),
         ...(state === undefined ? {} : flatState(state)),
         ...(state?.status === 'superseded' ? { by: state.by } : {}),
-        ...(found === undefined ? {} : { at: iso(found.at) })
+        ...(found === undefined ? {} : { at: isoTime(found.at) })
       }
     }),
     ...(answers.length === 0
       ? {}
-      : { receipts: answers.map(({ ack, envelope: word }) => ({ ...answerFields(ack), envelope: base64(word) })) }),
-    envelope: base64(envelope)
+      : { receipts: answers.map(({ ack, envelope: word }) => ({ ...answerFields(ack), envelope: toBase64(word) })) }),
+    envelope: toBase64(envelope)
   }
 }
 
@@ -75,13 +72,13 @@ function signedFields({ id, author, network, pinset, time }: Command): Readonly<
     author,
     network,
     ...(pinset === undefined ? {} : { pinset }),
-    time: iso(time.ms),
+    time: isoTime(time.ms),
     counter: time.counter
   }
 }
 
 function answerFields({ node, time, states }: Ack): Readonly<Record<string, unknown>> {
-  return { node, at: iso(time), statuses: tally(states) }
+  return { node, at: isoTime(time), statuses: tally(states) }
 }
 
 function refusalFields({ refusal }: RefusalRow, named: object): object {
@@ -93,12 +90,12 @@ function refusalFields({ refusal }: RefusalRow, named: object): object {
     ...(pinset === undefined ? {} : { pinset }),
     refused: code,
     peer,
-    ...(more === 0 ? {} : { more, until: iso(until) })
+    ...(more === 0 ? {} : { more, until: isoTime(until) })
   }
 }
 
 function checkCommand(map: wire.Fields): CheckedLine {
-  const envelope = verifyEnvelope(openEnvelope(fromBase64(map['envelope'], 'envelope')))
+  const envelope = verifyEnvelope(openEnvelope(readBase64(map['envelope'], 'envelope', MAX_ENVELOPE_BYTES)))
   const command = decodeCommand(envelope)
   const ops = wire.list(map['ops'], 'ops', MAX_OPERATIONS).map((item) => wire.fields(item, 'operation'))
   const wrong = differing(map, signedFields(command), ['command', 'author', 'network', 'pinset', 'time', 'counter'])
@@ -112,7 +109,7 @@ function checkCommand(map: wire.Fields): CheckedLine {
     )
     if (op['status'] !== undefined && !STATUSES.includes(op['status'] as never)) wire.malformed(`ops[${i}].status`)
     if (op['code'] !== undefined && !CODES.has(op['code'])) wire.malformed(`ops[${i}].code`)
-    if (op['at'] !== undefined) requireTime(op['at'], `ops[${i}].at`)
+    if (op['at'] !== undefined) readTime(op['at'], `ops[${i}].at`)
   })
   if (wrong.length > 0) throw differs(wrong, 'its author')
   const receipts = map['receipts'] === undefined ? [] : wire.list(map['receipts'], 'receipts', MAX_TRACKED_NODES)
@@ -123,7 +120,7 @@ function checkCommand(map: wire.Fields): CheckedLine {
 function checkReceipt(map: wire.Fields, i: number, command: Command): void {
   let ack: Ack
   try {
-    ack = openReceipt(fromBase64(map['envelope'], 'envelope'), command)
+    ack = openReceipt(readBase64(map['envelope'], 'envelope', MAX_ENVELOPE_BYTES), command)
   } catch (err) {
     if (!(err instanceof InvalidMessageError)) throw err
     throw new InvalidMessageError(err.code, `receipts[${i}]: ${err.message}`)
@@ -140,14 +137,14 @@ function checkRefusal(map: wire.Fields): CheckedLine {
   if (map['envelope'] !== undefined) throw new InvalidMessageError('shape', 'both an envelope and a refusal')
   if (!CODES.has(map['refused'])) wire.malformed('refused')
   const { author, command, pinset, claimed, more } = map
-  if (author !== undefined && !isAuthor(author)) wire.malformed('author')
+  if (author !== undefined) wire.author(author, 'author')
   if (author !== undefined && typeof claimed !== 'boolean') wire.malformed('claimed')
-  if (command !== undefined && !(typeof command === 'string' && /^[0-9a-f]{64}$/.test(command))) wire.malformed('command')
+  if (command !== undefined) readHash(command, 'command')
   if (pinset !== undefined) wire.label(pinset, 'pinset')
   if (typeof map['peer'] !== 'string') wire.malformed('peer')
   if (more !== undefined) {
     wire.uint(more, 'more')
-    requireTime(map['until'], 'until')
+    readTime(map['until'], 'until')
   }
   return { kind: 'refusal' }
 }
@@ -165,14 +162,7 @@ function differs(fields: readonly string[], who: string): InvalidMessageError {
 
 /** A line that is not written as {@link logLine} writes it could say one thing to its reader and another to the check. */
 function parseJson(bytes: Uint8Array): unknown {
-  let text: string
-  let value: unknown
-  try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes)
-    value = JSON.parse(text)
-  } catch {
-    throw new InvalidMessageError('encoding', 'not JSON')
-  }
+  const { value, text } = readJson(bytes)
   requireShallow(value)
   if (JSON.stringify(value) !== text) throw new InvalidMessageError('encoding', 'a field twice, or written in another way than pinsub does')
   return value
@@ -185,26 +175,4 @@ function requireShallow(value: unknown): void {
     if (depth > MAX_NESTING) throw new InvalidMessageError('shape', `nested deeper than ${MAX_NESTING}`)
     level = level.flatMap((item) => (typeof item === 'object' && item !== null ? Object.values(item) : []))
   }
-}
-
-function base64({ buffer, byteOffset, byteLength }: Uint8Array): string {
-  return Buffer.from(buffer, byteOffset, byteLength).toString('base64')
-}
-
-/** Buffer takes anything for base64: only what it writes itself is. */
-function fromBase64(value: unknown, what: string): Uint8Array {
-  const text = wire.text(value, what, 4 * Math.ceil(MAX_ENVELOPE_BYTES / 3))
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.toString('base64') !== text) throw new InvalidMessageError('encoding', `${what} is not base64`)
-  return new Uint8Array(bytes)
-}
-
-/** RFC 3339 in UTC with milliseconds; the bare number for a time that no calendar has. */
-function iso(ms: number): string {
-  return ms <= MAX_DATE_MS ? new Date(ms).toISOString() : String(ms)
-}
-
-function requireTime(value: unknown, what: string): void {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  if (!(ms >= 0 && iso(ms) === value)) wire.malformed(what)
 }

@@ -15,7 +15,7 @@ import {
   MAX_QUERY_COMMANDS,
   MAX_REFUSAL_BYTES
 } from './limits.ts'
-import { isAuthor, KEY_BLOB_BYTES, type Author } from './ssh-key.ts'
+import { KEY_BLOB_BYTES, type Author } from './ssh-key.ts'
 import * as wire from './wire.ts'
 
 /** Who are you, whom do you know, and, with a key's SSH wire blob, may this key command you? */
@@ -294,13 +294,9 @@ function statusFromWire(value: unknown): StatusRow {
     ...(code === undefined ? {} : { code: oneOf([...FAILURES, ...REFUSALS], code, 'code') }),
     ...(check === undefined ? {} : { check: oneOf(CHECKS, check, 'check') }),
     ...(command === undefined ? {} : { command: commandFrom(command) }),
-    ...(author === undefined ? {} : { author: authorFrom(author) }),
+    ...(author === undefined ? {} : { author: wire.author(author, 'author') }),
     at: wire.uint(map['at'], 'at')
   }
-}
-
-function authorFrom(value: unknown): Author {
-  return isAuthor(value) ? value : wire.malformed('author')
 }
 
 function pinFromWire(value: unknown): PinRow {
@@ -310,7 +306,7 @@ function pinFromWire(value: unknown): PinRow {
     cid: wire.cid(map['cid'], 'cid'),
     pinset: wire.label(map['pinset'], 'pinset'),
     ...(name === undefined ? {} : { name: wire.text(name, 'name', MAX_NAME_BYTES) }),
-    author: authorFrom(map['author']),
+    author: wire.author(map['author'], 'author'),
     at: wire.uint(map['at'], 'at'),
     status: oneOf(STATUSES, map['status'], 'status')
   }

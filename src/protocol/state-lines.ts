@@ -6,10 +6,11 @@ import { parseAuthorizedKeys } from './authorized-keys.ts'
 import { commandId, openEnvelope, type CommandId } from './envelope.ts'
 import { InvalidMessageError, InvalidTextError } from './errors.ts'
 import type { Grant } from './grants.ts'
-import { parseKeyOptions } from './key-options.ts'
+import { formatOptions, parseKeyOptions } from './key-options.ts'
 import { formatKnownNode, parseKnownNodes } from './known-nodes.ts'
+import { isoTime, readBase64, readHash, readJson, readTime, toBase64 } from './line-fields.ts'
 import { MAX_ENVELOPE_BYTES, MAX_STATE_LINE_BYTES } from './limits.ts'
-import { isAuthor, type Author, type NodeId } from './ssh-key.ts'
+import type { Author, NodeId } from './ssh-key.ts'
 import type { Standing } from './wish.ts'
 import * as wire from './wire.ts'
 
@@ -93,7 +94,7 @@ export function formatStateLine(line: StateLine): string {
  */
 export function parseStateLine(bytes: Uint8Array): StateLine {
   if (bytes.byteLength > MAX_STATE_LINE_BYTES) throw new InvalidMessageError('size', `longer than ${MAX_STATE_LINE_BYTES} bytes`)
-  const map = wire.fields(parseJson(bytes), 'line: an object was expected')
+  const map = wire.fields(readJson(bytes).value, 'line: an object was expected')
   const names = FIELDS.find(([mark]) => Object.hasOwn(map, mark))
   if (names === undefined) throw new InvalidMessageError('shape', 'not a line of a state file')
   const [mark] = names
@@ -103,7 +104,7 @@ export function parseStateLine(bytes: Uint8Array): StateLine {
     throw new InvalidMessageError('shape', `${names.join(', ')} were expected, and nothing else`)
   switch (mark) {
     case 'pinsub':
-      return { kind: 'head', network: wire.label(map['network'], 'network'), exportedAt: time(map['exported'], 'exported') }
+      return { kind: 'head', network: wire.label(map['network'], 'network'), exportedAt: readTime(map['exported'], 'exported') }
     case 'authorized_key':
       return keyFrom(oneLine(map['authorized_key'], 'authorized_key'))
     case 'closed_key':
@@ -114,27 +115,25 @@ export function parseStateLine(bytes: Uint8Array): StateLine {
       return commandFrom(map)
     case 'end':
       if (map['end'] !== true) wire.malformed('end')
-      return { kind: 'end', commands: wire.uint(map['commands'], 'commands'), hash: hex(map['sha256'], 'sha256') }
+      return { kind: 'end', commands: wire.uint(map['commands'], 'commands'), hash: readHash(map['sha256'], 'sha256') }
   }
 }
 
 function toFields(line: StateLine): Record<string, unknown> {
   switch (line.kind) {
     case 'head':
-      return { pinsub: 'state', version: STATE_VERSION, network: line.network, exported: iso(line.exportedAt) }
+      return { pinsub: 'state', version: STATE_VERSION, network: line.network, exported: isoTime(line.exportedAt) }
     case 'key':
       return { authorized_key: line.line }
     case 'closed': {
       const { grant, closedAt, voided } = line.standing
-      return { closed_key: grant.author, options: formatOptions(grant), comment: grant.comment, closed: iso(closedAt), revoked: voided }
+      return { closed_key: grant.author, options: formatOptions(grant), comment: grant.comment, closed: isoTime(closedAt), revoked: voided }
     }
     case 'node':
       return { known_node: formatKnownNode(line.node, line.comment) }
     case 'command': {
       const { id, author, acceptedAt, envelope } = line
-      const { buffer, byteOffset, byteLength } = envelope
-      const text = Buffer.from(buffer, byteOffset, byteLength).toString('base64')
-      return { command: id, author, accepted: iso(acceptedAt), envelope: text }
+      return { command: id, author, accepted: isoTime(acceptedAt), envelope: toBase64(envelope) }
     }
     case 'end':
       return { end: true, commands: line.commands, sha256: line.hash }
@@ -164,10 +163,10 @@ function closedFrom(map: wire.Fields): StateClosedKey {
   if (typeof comment !== 'string' || comment.length > MAX_COMMENT_CHARS || /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/u.test(comment))
     wire.malformed('comment')
   if (typeof options !== 'string') wire.malformed('options')
-  const author = authorFrom(key, 'closed_key')
+  const author = wire.author(key, 'closed_key')
   const { rights = ['pin', 'unpin'], ...limits } = readOptions(options)
   const grant: Grant = { author, comment, rights, ...limits }
-  return { kind: 'closed', standing: { grant, closedAt: time(closed, 'closed'), voided: revoked } }
+  return { kind: 'closed', standing: { grant, closedAt: readTime(closed, 'closed'), voided: revoked } }
 }
 
 function nodeFrom(line: string): StateNode {
@@ -179,27 +178,15 @@ function nodeFrom(line: string): StateNode {
 }
 
 function commandFrom(map: wire.Fields): StateCommand {
-  const id = hex(map['command'], 'command')
-  const author = authorFrom(map['author'], 'author')
-  const acceptedAt = time(map['accepted'], 'accepted')
-  const envelope = base64(map['envelope'], 'envelope', MAX_ENVELOPE_BYTES)
+  const id = readHash(map['command'], 'command')
+  const author = wire.author(map['author'], 'author')
+  const acceptedAt = readTime(map['accepted'], 'accepted')
+  const envelope = readBase64(map['envelope'], 'envelope', MAX_ENVELOPE_BYTES)
   const opened = openEnvelope(envelope)
   if (opened.kind !== 'command') throw new InvalidMessageError('shape', 'the envelope holds no command')
   if (opened.author !== author) throw new InvalidMessageError('shape', 'the envelope is of another author')
   if (commandId(opened.payload) !== id) throw new InvalidMessageError('shape', 'the envelope holds another command')
   return { kind: 'command', id, author, acceptedAt, envelope }
-}
-
-/** The options of a key line that grants the same; empty for one that is limited in nothing. */
-export function formatOptions({ rights, pinsets, validAfter, expiryTime, admin }: Grant): string {
-  const all = rights.includes('pin') && rights.includes('unpin')
-  return [
-    ...(all ? [] : [`ops="${rights.join(',')}"`]),
-    ...(pinsets === undefined ? [] : [`pinset="${pinsets.join(',')}"`]),
-    ...(validAfter === undefined ? [] : [`valid-after="${keyTime(validAfter)}"`]),
-    ...(expiryTime === undefined ? [] : [`expiry-time="${keyTime(expiryTime)}"`]),
-    ...(admin ? ['admin'] : [])
-  ].join(',')
 }
 
 function readOptions(text: string): ReturnType<typeof parseKeyOptions> {
@@ -211,47 +198,7 @@ function readOptions(text: string): ReturnType<typeof parseKeyOptions> {
   }
 }
 
-function parseJson(bytes: Uint8Array): unknown {
-  try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes))
-  } catch {
-    throw new InvalidMessageError('encoding', 'not JSON')
-  }
-}
-
 /** Text that becomes a line of a file: a line end in it would make two. */
 function oneLine(value: unknown, what: string): string {
   return typeof value === 'string' && !/[\0\n]/.test(value) ? value : wire.malformed(what)
-}
-
-function authorFrom(value: unknown, what: string): Author {
-  return isAuthor(value) ? value : wire.malformed(what)
-}
-
-function hex(value: unknown, what: string): string {
-  return typeof value === 'string' && /^[0-9a-f]{64}$/.test(value) ? value : wire.malformed(what)
-}
-
-/** Buffer takes anything for base64: only what it writes itself is. */
-function base64(value: unknown, what: string, max: number): Uint8Array {
-  const text = wire.text(value, what, 4 * Math.ceil(max / 3))
-  const bytes = Buffer.from(text, 'base64')
-  if (bytes.toString('base64') !== text) throw new InvalidMessageError('encoding', `${what} is not base64`)
-  return new Uint8Array(bytes)
-}
-
-function iso(ms: number): string {
-  return new Date(ms).toISOString()
-}
-
-/** RFC 3339 in UTC with milliseconds, since 1970. */
-function time(value: unknown, what: string): number {
-  const ms = typeof value === 'string' ? Date.parse(value) : Number.NaN
-  // Date.parse takes other forms too, and 31 February.
-  return ms >= 0 && iso(ms) === value ? ms : wire.malformed(what)
-}
-
-/** `YYYYMMDDHHMMSS`. */
-function keyTime(ms: number): string {
-  return iso(ms).replace(/\D/g, '').slice(0, 14)
 }

@@ -5,6 +5,7 @@ import { requireCanonical } from './canonical.ts'
 import { isSoundCid } from './cid.ts'
 import { InvalidMessageError } from './errors.ts'
 import { MAX_NAME_LABEL } from './limits.ts'
+import { isAuthor, type Author } from './ssh-key.ts'
 
 const utf8 = new TextEncoder()
 
@@ -62,6 +63,11 @@ export function bytes(value: unknown, what: string, size: { length: number } | {
   if (!(value instanceof Uint8Array)) malformed(what)
   if ('length' in size ? value.byteLength !== size.length : value.byteLength > size.max) malformed(what)
   return value
+}
+
+/** The fingerprint of a key. */
+export function author(value: unknown, what: string): Author {
+  return isAuthor(value) ? value : malformed(what)
 }
 
 /** A CID link. */

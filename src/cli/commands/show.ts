@@ -3,6 +3,7 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { decodeCommand, networkOf, type Command } from '../../protocol/command.ts'
 import { openEnvelope, verifyEnvelope, type Envelope } from '../../protocol/envelope.ts'
+import { isoTime } from '../../protocol/line-fields.ts'
 import { toSshsig } from '../../protocol/signature.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
 import { findCommands, type FoundCommand } from '../../storage/find-command.ts'
@@ -10,7 +11,7 @@ import type { Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { shellWord, table } from '../format.ts'
 import { writeNewFile } from '../new-file.ts'
-import { moment, plainOperation, tellOperation } from '../operation-view.ts'
+import { plainOperation, tellOperation } from '../operation-view.ts'
 
 const NAMESPACE = 'pinsub'
 
@@ -85,8 +86,8 @@ interface Shown {
 
 function tell({ output }: Context, { found, command, proof }: Shown): void {
   const { id, author, network, pinset, time, operations } = command
-  const signed = moment(time.ms)
-  const accepted = found.acceptedAt === undefined ? null : moment(found.acceptedAt)
+  const signed = isoTime(time.ms)
+  const accepted = found.acceptedAt === undefined ? null : isoTime(found.acceptedAt)
   output.event({
     event: 'command',
     command: id,
