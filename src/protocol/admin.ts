@@ -226,8 +226,9 @@ function sayings(commands: readonly AdminCommand[]): Map<Author, Said[]> {
   for (const command of commands) {
     const { id, author, time, operations } = command
     const rank = { at: time, time, command: id }
-    const own = operations.flatMap((operation, index) => (operation === undefined ? [] : [{ rank, index, operation, command }]))
-    said.set(author, [...(said.get(author) ?? []), ...own])
+    const own = said.get(author) ?? []
+    for (const [index, operation] of operations.entries()) if (operation !== undefined) own.push({ rank, index, operation, command })
+    said.set(author, own)
   }
   for (const own of said.values()) own.sort(compareMoments)
   return said

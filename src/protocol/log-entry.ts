@@ -128,6 +128,6 @@ export function stateWord(state: OperationState): string {
 /** How many are in which state, by {@link stateWord}, in the order in which they first come. */
 export function tally(states: Iterable<OperationState>): Readonly<Record<string, number>> {
   const counts: Record<string, number> = {}
-  for (const state of states) counts[stateWord(state)] = (counts[stateWord(state)] ?? 0) + 1
+  for (const word of [...states].map(stateWord)) counts[word] = (counts[word] ?? 0) + 1
   return counts
 }
