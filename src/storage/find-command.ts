@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
 import type { CommandId } from '../protocol/envelope.ts'
-import { LEDGER_MIGRATIONS } from './ledger-schema.ts'
+import { LEDGER_MIGRATIONS, LEDGER_OWNER } from './ledger-schema.ts'
 import { openReadOnly } from './open-read-only.ts'
 import { openStateReader } from './state-reader.ts'
 
@@ -44,8 +44,7 @@ export function findCommands(files: { readonly ledger: string; readonly stateDb:
 }
 
 function inLedger(file: string, prefix: string): readonly FoundCommand[] {
-  const owner = { missing: 'nothing was sent from this home', updatedBy: 'pinsub status' }
-  using ledger = openReadOnly(file, LEDGER_MIGRATIONS, owner)
+  using ledger = openReadOnly(file, LEDGER_MIGRATIONS, LEDGER_OWNER)
   const text = 'SELECT id, envelope FROM commands WHERE id BETWEEN ? AND ? ORDER BY id LIMIT ?'
   const rows = [...ledger.rows(text, prefix, prefix.padEnd(64, 'f'), MAX_FOUND)]
   return rows.map((row) => ({ id: row['id'] as string, envelope: row['envelope'] as Uint8Array, from: ['sender'] }))

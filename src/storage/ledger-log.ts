@@ -2,10 +2,11 @@ import { existsSync } from 'node:fs'
 import { MAX_LOG_RECEIPT_BYTES } from '../protocol/limits.ts'
 import type { CommandRow } from '../protocol/log-entry.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import { LEDGER_MIGRATIONS } from './ledger-schema.ts'
-import { beginMoment, type LogRange, type LogReader } from './log-reader.ts'
-import { openReadOnly, type Row } from './open-read-only.ts'
+import { LEDGER_MIGRATIONS, LEDGER_OWNER } from './ledger-schema.ts'
+import type { LogRange, LogReader } from './log-reader.ts'
+import { openReadOnly } from './open-read-only.ts'
 import { openDatabase } from './open.ts'
+import type { Row } from './rows.ts'
 
 const COLUMNS = 'seq, author, ms, envelope'
 
@@ -13,8 +14,7 @@ const COLUMNS = 'seq, author, ms, envelope'
 export function openLedgerLog(file: string): LogReader {
   // No agent holds it: whoever opens it first brings it up to date.
   if (existsSync(file)) openDatabase(file, LEDGER_MIGRATIONS).close()
-  const owner = { missing: 'nothing was sent from this home', updatedBy: 'pinsub status' }
-  const reader = openReadOnly(file, LEDGER_MIGRATIONS, owner)
+  const reader = openReadOnly(file, LEDGER_MIGRATIONS, LEDGER_OWNER)
   const { db, guard, rows } = reader
 
   const words = guard(() => db.prepare('SELECT envelope FROM receipts WHERE command = ? ORDER BY node'))
@@ -47,13 +47,13 @@ export function openLedgerLog(file: string): LogReader {
   const any = (): boolean => true
 
   return {
-    moment: () => beginMoment(reader),
+    moment: reader.moment,
     rows({ since, until, newestFirst, mayMatch }) {
       const way = newestFirst ? 'DESC' : 'ASC'
       const text = `SELECT ${COLUMNS} FROM commands WHERE ms >= ? AND ms < ? ORDER BY ms ${way}, seq ${way}`
       return [read(mayMatch, text, since, until)]
     },
-    version: () => guard(() => (db.prepare('PRAGMA data_version').get() as { data_version: number }).data_version),
+    version: reader.version,
     end: () => ({
       command: guard(() => (db.prepare('SELECT max(seq) AS seq FROM commands').get() as { seq: number | null }).seq ?? 0),
       refusal: 0

@@ -1,3 +1,4 @@
+import type { Owner } from './open-read-only.ts'
 import type { Migration } from './open.ts'
 
 /** The sender's ledger, `sender/ledger.db`. */
@@ -42,3 +43,6 @@ export const LEDGER_MIGRATIONS: readonly Migration[] = [
   // The log goes by time.
   'CREATE INDEX commands_by_time ON commands (ms)'
 ]
+
+/** Who makes and updates it, for whoever only reads. */
+export const LEDGER_OWNER: Owner = { missing: 'nothing was sent from this home', updatedBy: 'pinsub status' }

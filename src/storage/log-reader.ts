@@ -3,8 +3,9 @@ import type { BareRow, CommandRow, LogRow, RefusalRow, TimedState } from '../pro
 import type { StoredRefusal } from '../protocol/records.ts'
 import type { Author, NodeId } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
-import { NODE_MIGRATIONS } from './node-schema.ts'
-import { openReadOnly, type ReadOnly, type Row } from './open-read-only.ts'
+import { NODE_MIGRATIONS, NODE_OWNER } from './node-schema.ts'
+import { openReadOnly } from './open-read-only.ts'
+import { toStandings, type Row } from './rows.ts'
 
 /** What is read of a log: times from `since` on and before `until`, milliseconds since the epoch, one way or the other. */
 export interface LogRange {
@@ -42,8 +43,7 @@ const COMMAND = 'seq, author, accepted_at AS at, envelope'
 
 /** Opens the log in an agent's state for reading, while the agent runs or not. Throws `StorageError` as `openStateReader` does. */
 export function openLogReader(file: string): LogReader & { standings(): ReadonlyMap<Author, Standing> } {
-  const owner = { missing: 'no agent has run in this home', updatedBy: 'pinsub node' }
-  const reader = openReadOnly(file, NODE_MIGRATIONS, owner)
+  const reader = openReadOnly(file, NODE_MIGRATIONS, NODE_OWNER)
   const { db, guard, rows } = reader
 
   const operations = guard(() => db.prepare('SELECT idx, state, at FROM operations WHERE command = ? ORDER BY idx'))
@@ -65,13 +65,13 @@ export function openLogReader(file: string): LogReader & { standings(): Readonly
   }
 
   return {
-    moment: () => beginMoment(reader),
+    moment: reader.moment,
     rows: (range) => [
       read(range, 'history', 'accepted_at', 'place', toPast),
       read(range, 'commands', 'accepted_at', 'seq', toCommand),
       read(range, 'refusals', 'at', 'number', toRefusal)
     ],
-    version: () => guard(() => (db.prepare('PRAGMA data_version').get() as { data_version: number }).data_version),
+    version: reader.version,
     end: () => ({ command: one('SELECT max(seq) AS value FROM commands'), refusal: one('SELECT max(number) AS value FROM refusals') }),
     after(place, limit) {
       const commands = [...rows(`SELECT ${COMMAND} FROM commands WHERE seq > ? ORDER BY seq LIMIT ?`, place.command, limit)]
@@ -88,18 +88,9 @@ export function openLogReader(file: string): LogReader & { standings(): Readonly
       const [row] = rows(`SELECT ${COMMAND} FROM commands WHERE seq = ?`, seq)
       return row === undefined ? undefined : toCommand(row)
     },
-    standings: () => {
-      const found = rows('SELECT author, standing FROM authors')
-      return new Map([...found].map((row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
-    },
+    standings: () => toStandings(rows('SELECT author, standing FROM authors')),
     [Symbol.dispose]: () => db.close()
   }
-}
-
-/** Begins a transaction that only reads; it ends with the moment. */
-export function beginMoment({ db, guard }: Pick<ReadOnly, 'db' | 'guard'>): Disposable {
-  guard(() => db.exec('BEGIN'))
-  return { [Symbol.dispose]: () => guard(() => db.exec('COMMIT')) }
 }
 
 function baseOf(row: Row): Omit<CommandRow, 'seq' | 'states' | 'receipts'> {

@@ -1,3 +1,4 @@
+import type { Owner } from './open-read-only.ts'
 import type { Migration } from './open.ts'
 
 /**
@@ -152,3 +153,6 @@ export const NODE_MIGRATIONS: readonly Migration[] = [
   CREATE INDEX refusals_by_time ON refusals (at);
   `
 ]
+
+/** Who makes and updates it, for whoever only reads. */
+export const NODE_OWNER: Owner = { missing: 'no agent has run in this home', updatedBy: 'pinsub node' }

@@ -8,7 +8,7 @@ import type { Standing } from '../protocol/wish.ts'
 import { createHistory } from './node-history.ts'
 import { NODE_MIGRATIONS } from './node-schema.ts'
 import { inTransaction, openDatabase } from './open.ts'
-import { toRegister, type Row } from './register-row.ts'
+import { toRegister, toStandings, type Row } from './rows.ts'
 
 /** Numbers handed out without a write; a crash skips at most these. */
 const RESERVED = 1_000
@@ -250,10 +250,6 @@ export function openNodeStore(file: string) {
       db.close()
     }
   }
-}
-
-function toStandings(rows: readonly Row[]): ReadonlyMap<Author, Standing> {
-  return new Map(rows.map((row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
 }
 
 function cidOf(row: Row): string {

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
-import { DatabaseSync, type SQLOutputValue } from 'node:sqlite'
+import { DatabaseSync } from 'node:sqlite'
 import { StorageError, type Migration } from './open.ts'
+import type { Row } from './rows.ts'
 
 /** A database that is only read. */
 export interface ReadOnly extends Disposable {
@@ -9,10 +10,11 @@ export interface ReadOnly extends Disposable {
   guard<T>(work: () => T): T
   /** The rows of a query, read as they are taken, with the same errors. */
   rows(text: string, ...values: (string | number | null)[]): Generator<Row>
+  /** Until it is disposed of, all that is read is as it was at one moment, and SQLite keeps what is written in `-wal`. */
+  moment(): Disposable
+  /** Changes when anything was written. */
+  version(): number
 }
-
-/** One row of an answer. */
-export type Row = Record<string, SQLOutputValue>
 
 /** What a file is called, and who makes and updates it. */
 export interface Owner {
@@ -52,6 +54,11 @@ export function openReadOnly(file: string, migrations: readonly Migration[], own
         throw unreadable(file, err)
       }
     },
+    moment() {
+      guard(() => db.exec('BEGIN'))
+      return { [Symbol.dispose]: () => guard(() => db.exec('COMMIT')) }
+    },
+    version: () => guard(() => (db.prepare('PRAGMA data_version').get() as { data_version: number }).data_version),
     [Symbol.dispose]: () => db.close()
   }
 }

@@ -1,9 +1,9 @@
 import type { StoredCommand, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
-import { NODE_MIGRATIONS } from './node-schema.ts'
+import { NODE_MIGRATIONS, NODE_OWNER } from './node-schema.ts'
 import { openReadOnly } from './open-read-only.ts'
-import { toRegister } from './register-row.ts'
+import { toRegister, toStandings } from './rows.ts'
 
 /** An agent's state that is read. */
 export type StateReader = ReturnType<typeof openStateReader>
@@ -14,8 +14,7 @@ export type StateReader = ReturnType<typeof openStateReader>
  * Throws `StorageError`: `open` for a file that is missing, or of an older version of this program; `newer`, `corrupt`.
  */
 export function openStateReader(file: string) {
-  const owner = { missing: 'no agent has run in this home', updatedBy: 'pinsub node' }
-  const reader = openReadOnly(file, NODE_MIGRATIONS, owner)
+  const reader = openReadOnly(file, NODE_MIGRATIONS, NODE_OWNER)
   const { db, guard, rows } = reader
   try {
     // The first read fixes the moment.
@@ -25,12 +24,7 @@ export function openStateReader(file: string) {
     throw err
   }
   const standingsIn = (table: 'authors' | 'filed_authors'): ReadonlyMap<Author, Standing> =>
-    new Map(
-      [...rows(`SELECT author, standing FROM ${table} ORDER BY author`)].map((row) => [
-        row['author'] as Author,
-        JSON.parse(row['standing'] as string) as Standing
-      ])
-    )
+    toStandings(rows(`SELECT author, standing FROM ${table} ORDER BY author`))
 
   return {
     /** How every author stands that ever counted, by file and messages. */

@@ -1,7 +1,7 @@
 import type { SQLOutputValue } from 'node:sqlite'
 import type { StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import type { RegisterKind } from '../protocol/wish.ts'
+import type { RegisterKind, Standing } from '../protocol/wish.ts'
 
 /** A row as SQLite gives it, by column. */
 export type Row = Record<string, SQLOutputValue>
@@ -29,4 +29,9 @@ export function toRegister(row: Row): StoredRegister {
     ...(counterpart === null ? {} : { counterpart: counterpart as string }),
     ...(row['unsupported'] === 1 ? { unsupported: true } : {})
   }
+}
+
+/** Rows of `author` and `standing` as what they stand for. */
+export function toStandings(rows: Iterable<Row>): ReadonlyMap<Author, Standing> {
+  return new Map(Array.from(rows, (row) => [row['author'] as Author, JSON.parse(row['standing'] as string) as Standing]))
 }
