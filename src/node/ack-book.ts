@@ -26,8 +26,8 @@ export interface AckBookPorts {
   publish(bytes: Uint8Array): Promise<void>
   /** Bytes fetched by a pin that runs now. */
   progress(cid: string): number | undefined
-  /** Nodes that share the topic: the more, the rarer each speaks. */
-  knownNodes(): number
+  /** Nodes that share the topic, this one too: the more, the rarer each speaks. */
+  speakers(): number
 }
 
 /** The book. */
@@ -57,7 +57,7 @@ export function createAckBook(options: { readonly network: string }, ports: AckB
   /** Too many operations to look through at each change. */
   const isLarge = (seq: number): boolean => store.operation(seq, FEW_OPERATIONS) !== undefined
 
-  const interval = (): number => Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * Math.max(1, ports.knownNodes()))
+  const interval = (): number => Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * ports.speakers())
 
   const refill = (): void => {
     const now = clock.now()

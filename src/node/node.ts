@@ -7,12 +7,12 @@ import { systemClock } from '../network/clock.ts'
 import { createHost } from '../network/host.ts'
 import { createLinkGuard } from '../network/link-guard.ts'
 import { createLinks } from '../network/links.ts'
-import { createPresenceTable, type PresenceEntry } from '../network/presence-table.ts'
+import { createPresenceTable } from '../network/presence-table.ts'
 import { createQueryServer } from '../network/query.ts'
 import { createRefusalSender } from '../network/refusals.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Grant } from '../protocol/grants.ts'
-import { MAX_ADDRESSES, MAX_DIGESTS, MAX_STRANGERS_SHARING } from '../protocol/limits.ts'
+import { MAX_ADDRESSES, MAX_DIGESTS } from '../protocol/limits.ts'
 import type { Presence } from '../protocol/presence.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { lockHome } from '../storage/lock.ts'
@@ -189,7 +189,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         signer,
         clock,
         progress: queue.progress,
-        knownNodes: () => sharers(presence.all(), knownNodes),
+        // Strangers only say that they share the topic: they do not make a node speak rarely.
+        speakers: () => 1 + knownNodes.size,
         publish: async (bytes) => {
           if (bus.subscribers('acks').length === 0) return
           await bus.publish('acks', bytes, { signal: AbortSignal.timeout(PROGRESS_MS) }).catch(() => {}) // The next state replaces it.
@@ -392,12 +393,6 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       [Symbol.asyncDispose]: () => undo.disposeAsync()
     }
   }
-}
-
-/** Nodes that share the acks topic, itself too; strangers only say that they do, and do not make it speak rarely. */
-function sharers(present: readonly PresenceEntry[], known: Pick<KnownNodes, 'has' | 'size'>): number {
-  const strangers = present.filter(({ presence: { node } }) => !known.has(node)).length
-  return 1 + known.size + Math.min(strangers, MAX_STRANGERS_SHARING)
 }
 
 /** Multiaddrs without their /p2p, as many as presence may list. */

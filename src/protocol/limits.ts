@@ -87,11 +87,8 @@ export const MAX_PAGE_BYTES = 1024 * 1024
 /** CIDs that one status query may name. */
 export const MAX_QUERY_CIDS = 1_000
 
-/** Time between two ack batches of a node, for each node that shares the topic: all together they speak 200 times a second, half of what a mesh of five carries. */
+/** Time between two ack batches of a node, for itself and each node that it knows: all together they speak 200 times a second, half of what a mesh of five carries. */
 export const ACK_INTERVAL_PER_NODE_MS = 5
-
-/** Nodes that are not known and count for {@link ACK_INTERVAL_PER_NODE_MS}: made-up ones delay an ack by 15 ms at most. */
-export const MAX_STRANGERS_SHARING = 3
 
 /** Time between two acks of a command of 1,000 operations, less for fewer: such an ack takes 8 KB and every node verifies it. */
 export const ACK_INTERVAL_PER_THOUSAND_MS = 500

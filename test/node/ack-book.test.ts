@@ -16,7 +16,7 @@ interface Bench {
   readonly said: Ack[]
 }
 
-function createBench(options: { knownNodes?: number; progress?: (cid: string) => number | undefined } = {}): Bench {
+function createBench(options: { speakers?: number; progress?: (cid: string) => number | undefined } = {}): Bench {
   const core = createAgentCore()
   const said: Ack[] = []
   const book = createAckBook(
@@ -26,7 +26,7 @@ function createBench(options: { knownNodes?: number; progress?: (cid: string) =>
       signer: node,
       clock: core.clock,
       progress: options.progress ?? (() => undefined),
-      knownNodes: () => options.knownNodes ?? 1,
+      speakers: () => options.speakers ?? 1,
       publish: async (bytes) => void said.push(decodeAck(verifyEnvelope(openEnvelope(bytes)), 'net'))
     }
   )
@@ -60,10 +60,10 @@ test('says the state of every operation, signed by the node, under a growing seq
 })
 
 test('many changes make few acks: a short burst, then one an interval, which grows with the network', async () => {
-  for (const knownNodes of [1, 50, 10_000]) {
-    const bench = createBench({ knownNodes })
+  for (const speakers of [1, 50, 10_000]) {
+    const bench = createBench({ speakers })
     const { seq } = await accept(bench, 'x')
-    const interval = Math.max(ACK_GATHER_MS, Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * knownNodes))
+    const interval = Math.max(ACK_GATHER_MS, Math.min(ACK_INTERVAL_MAX_MS, ACK_INTERVAL_PER_NODE_MS * speakers))
     for (let i = 0; i < 200; i++) {
       bench.book.changed([seq])
       bench.core.clock.advance(interval / 20)

@@ -25,7 +25,7 @@ async function bench(core: AgentCore, check: (cid: string, signal: AbortSignal, 
   await say('unpin', held, 'backup')
   const acks = createAckBook(
     { network: 'net' },
-    { store, signer: author('node'), clock, publish: async () => {}, progress: () => undefined, knownNodes: () => 1 }
+    { store, signer: author('node'), clock, publish: async () => {}, progress: () => undefined, speakers: () => 1 }
   )
   return createAnswers(
     { network: 'net', version: 'pinsub/0.1.0' },
