@@ -5,6 +5,7 @@ import type { Context } from './context.ts'
 import { EXIT, report } from './exit.ts'
 import { createOutput } from './output.ts'
 import { createProgram } from './program.ts'
+import { boundYoungGeneration } from './young-generation.ts'
 
 /** A clean end that takes longer is none, milliseconds. */
 const GRACE_MS = 20_000
@@ -82,6 +83,8 @@ function harmless(text: string): string {
 
 /** Runs the command line of this process and ends it. */
 export async function run(): Promise<never> {
+  // An agent runs for months, everything else for seconds.
+  if (process.argv.includes('node')) boundYoungGeneration()
   const code = await main(process.argv.slice(2))
   await Promise.all([process.stdout, process.stderr].map((stream) => new Promise<void>((resolve) => stream.write('', () => resolve()))))
   process.exit(code)

@@ -1,6 +1,7 @@
 /** How programs end, and what an agent still knows when it was killed. */
 import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { platform } from 'node:process'
 import { once } from 'node:events'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { createSandbox, PINSUB, type Sandbox } from '../support/cli.ts'
@@ -31,6 +32,13 @@ test('a second signal ends an agent at once, and its home is none the worse', as
   for (const signal of ['SIGSTOP', 'SIGINT', 'SIGTERM'] as const) first.process.child.kill(signal)
   expect(await first.process.end('SIGCONT')).toMatchObject({ code: 130 })
   expect((await startAgent(sandbox, home, agentArgs(home))).peer).toBe(first.peer)
+})
+
+test.runIf(platform === 'linux')('an agent bounds its young generation, under the process id that it was started with', async () => {
+  const home = sandbox.path('server')
+  const { child } = (await startAgent(sandbox, home, agentArgs(home, '--network', 'x'))).process
+  const [, option, , command] = (await readFile(`/proc/${child.pid}/cmdline`, 'utf8')).split('\0')
+  expect({ option, command }).toEqual({ option: '--max-semi-space-size=4', command: 'node' })
 })
 
 test('Ctrl-C ends a program that waits for its list', async () => {
