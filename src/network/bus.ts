@@ -1,11 +1,14 @@
 /** Our two gossip topics: what is heard is judged before it is relayed, what is said is known to have left. */
 import { gossipsub, StrictSign, TopicValidatorResult, type GossipSub, type GossipSubComponents, type Message } from '@libp2p/gossipsub'
+import type { RPC } from '@libp2p/gossipsub/message'
+import type { MessageId } from '@libp2p/gossipsub/types'
 import type { PeerId, Startable } from '@libp2p/interface'
 import type { Clock } from '../protocol/clock.ts'
 import { MAX_ENVELOPE_BYTES, MAX_GOSSIP_FRAME_BYTES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { NetworkError } from './errors.ts'
 import { gossipScore, hasLostItsScore } from './gossip-score.ts'
+import { ownMessage, signatureName } from './gossip-messages.ts'
 import { createGossipStreams } from './gossip-streams.ts'
 import type { Host } from './host.ts'
 import type { LinkGuard } from './link-guard.ts'
@@ -191,6 +194,7 @@ type Gossip = GossipSub &
     readonly streamsOutbound: ReadonlyMap<string, unknown>
     readonly streamsInbound: ReadonlyMap<string, unknown>
     readonly score: { score(peer: string): number }
+    readonly mcache: { put(id: MessageId, message: RPC.Message, isValidated?: boolean): boolean }
   }
 
 /** Not a service of libp2p: it needs to know the network, and to have its streams opened for it. */
@@ -209,6 +213,7 @@ function createGossip(topics: readonly string[], host: Host, registrar: GossipSu
     maxInboundDataLength: MAX_GOSSIP_FRAME_BYTES,
     maxOutboundBufferSize: 2 * MAX_GOSSIP_FRAME_BYTES,
     maxInboundStreams: 4,
+    fastMsgIdFn: signatureName,
     // gossipsub's own senders pack a whole heartbeat: a hundred times what a quiet topic carries, far below its 5,000.
     decodeRpcLimits: {
       maxSubscriptions: 64,
@@ -222,14 +227,12 @@ function createGossip(topics: readonly string[], host: Host, registrar: GossipSu
     ...gossipScore(topics)
   })
   const connectionManager = { openConnection: (peer: PeerId) => libp2p.dial(peer) } as GossipSubComponents['connectionManager']
-  return make({
-    privateKey,
-    peerId: libp2p.peerId,
-    peerStore: libp2p.peerStore,
-    registrar,
-    connectionManager,
-    logger: libp2p.logger
-  }) as Gossip
+  const { peerId, peerStore, logger } = libp2p
+  const gossip = make({ privateKey, peerId, peerStore, registrar, connectionManager, logger }) as Gossip
+  const { mcache } = gossip
+  const keep = mcache.put.bind(mcache)
+  mcache.put = (id, message, isValidated) => keep(id, ownMessage(message), isValidated)
+  return gossip
 }
 
 const RESULTS: Readonly<Record<Verdict, TopicValidatorResult>> = {

@@ -1,8 +1,11 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { multiaddr } from '@multiformats/multiaddr'
 import { describe, expect, test } from 'vitest'
 import { GREYLIST_AFTER_REJECTS } from '../../src/network/gossip-score.ts'
 import { MAX_ENVELOPE_BYTES } from '../../src/protocol/limits.ts'
 import { bytesOf, startPeer, textOf, until, within } from './helpers.ts'
+import { startRawPeer } from './raw-gossip.ts'
 
 describe('publish', () => {
   test('the first message after a dial arrives, in each of 100 rounds', async () => {
@@ -143,6 +146,36 @@ describe('topics', () => {
       }
     }
   }, 30_000)
+})
+
+describe('frames', () => {
+  test('a copy of a message is known by its signature, and is not verified again', async () => {
+    await using node = await startPeer()
+    await using raw = await startRawPeer(node.address)
+    const message = await raw.message(bytesOf('once'))
+    await raw.send([message])
+    await until('it is heard', () => node.heard.length === 1)
+    // Were they looked at, their signature would be found wrong, and the peer would lose its score.
+    await raw.send(Array.from({ length: 5 * GREYLIST_AFTER_REJECTS }, () => ({ ...message, data: bytesOf('changed') })))
+    await new Promise((resolve) => setTimeout(resolve, 1_100))
+    await raw.send([await raw.message(bytesOf('then'))])
+    await until('what follows is heard', () => node.heard.length === 2)
+    expect(node.heard.map(({ bytes }) => textOf(bytes))).toEqual(['once', 'then'])
+  })
+
+  test('what is kept of a message is the message, not the frame around it', async () => {
+    await using node = await startPeer()
+    await using raw = await startRawPeer(node.address)
+    const filler = { topic: 'elsewhere', data: new Uint8Array(1_900_000) }
+    const frames = 50
+    for (let i = 1; i <= frames; i++) {
+      await raw.send([await raw.message(bytesOf(`${i}`)), filler])
+      await until(`frame ${i} is read`, () => node.heard.length === i)
+    }
+    setFlagsFromString('--expose-gc')
+    runInNewContext('gc')()
+    expect(process.memoryUsage().arrayBuffers).toBeLessThan((frames * filler.data.byteLength) / 2)
+  })
 })
 
 describe('verdicts', () => {
