@@ -14,6 +14,7 @@ import { hostPort, parseMultiaddr } from './addresses.ts'
 import { systemClock } from './clock.ts'
 import { NetworkError } from './errors.ts'
 import { createGate } from './gate.ts'
+import { createPeerMemory } from './peer-memory.ts'
 import { createProtector } from './private-network.ts'
 
 /** Who the host is and where it listens. */
@@ -91,7 +92,9 @@ export async function createHost(
     ...(options.userAgent === undefined ? {} : { nodeInfo: { userAgent: options.userAgent } }),
     services: { identify: identify(), ping: ping() }
   })
+  const memory = createPeerMemory({ libp2p, clock })
   const stop = async (): Promise<void> => {
+    memory.stop()
     await libp2p.stop()
   }
   return {
@@ -102,6 +105,7 @@ export async function createHost(
     start: async () => {
       try {
         await libp2p.start()
+        memory.start()
       } catch (err) {
         await stop()
         throw listenError(err, options.listen)
