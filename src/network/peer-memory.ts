@@ -1,11 +1,9 @@
 /** Forgets peers that are gone. libp2p keeps what it learned of a peer for good, and every send and every stranger comes as a new one. */
 import type { Clock } from '../protocol/clock.ts'
+import { FORGET_PEERS_MS } from '../protocol/limits.ts'
 import type { HostLibp2p } from './host.ts'
 
-/** How often it looks for them, milliseconds: what is learned of a peer often comes after it has gone. */
-const SWEEP_MS = 10_000
-
-/** Makes what forgets; addresses that are dialled again are kept elsewhere. */
+/** Makes what forgets, now and then: what is learned of a peer often comes after it went. Addresses that are dialled again are kept elsewhere. */
 export function createPeerMemory({ libp2p, clock }: { readonly libp2p: HostLibp2p; readonly clock: Clock }): {
   start(): void
   stop(): void
@@ -19,7 +17,7 @@ export function createPeerMemory({ libp2p, clock }: { readonly libp2p: HostLibp2
   }
 
   const start = (): void => {
-    cancel = clock.after(SWEEP_MS, () => {
+    cancel = clock.after(FORGET_PEERS_MS, () => {
       // What goes wrong in one is done by the next.
       void sweep().catch(() => {})
       start()

@@ -210,6 +210,9 @@ export const UNVOUCHED_WORDS = 400
 /** Newest acks remembered, one for each node and command, so that older ones are not relayed again: three minutes of a busy mesh, 3 MB. */
 export const MAX_REMEMBERED_ACKS = 16_384
 
+/** How often what was learned of peers that went is forgotten: each send comes from a new one, and {@link MAX_ADDRESS_DIALS} from one address in a second leave 1 MB by then. */
+export const FORGET_PEERS_MS = 10_000
+
 /** Connections: about 100 KB each at rest, so 300 stay within what an idle agent may use. */
 export const MAX_CONNECTIONS = 300
 

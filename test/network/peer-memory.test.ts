@@ -2,6 +2,7 @@ import { generateKeyPair } from '@libp2p/crypto/keys'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, test } from 'vitest'
 import { createHost } from '../../src/network/host.ts'
+import { FORGET_PEERS_MS } from '../../src/protocol/limits.ts'
 import { createTestClock, LOOPBACK, until } from './helpers.ts'
 
 test('peers that went are forgotten, whenever something was learned of them; one that is there is not', async () => {
@@ -27,7 +28,7 @@ test('peers that went are forgotten, whenever something was learned of them; one
     await until('it is gone', () => node.libp2p.getPeers().length === 1)
     // As where a peer goes in the middle of telling who it is.
     await node.libp2p.peerStore.merge(goes.libp2p.peerId, { protocols: ['/late/1'] })
-    clock.advance(10_000)
+    clock.advance(FORGET_PEERS_MS)
     await expect.poll(learned).not.toContain(goes.id)
     expect(await learned()).toContain(stays.id)
   }
