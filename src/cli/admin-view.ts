@@ -10,7 +10,7 @@ type Ack = Extract<AdminEvent, { readonly event: 'ack' }>
 
 /** Why a node did not do what an admin said. */
 const REASONS: Readonly<Record<string, string>> = {
-  unauthorised: 'your key is not in authorized_keys there',
+  unauthorised: 'your key does not count there: it is not in authorized_keys, or was closed or revoked',
   expired: 'your key is closed there',
   skew: 'your clock is more than five minutes ahead of theirs',
   operation:

@@ -79,7 +79,7 @@ async function meetOne(context: Context, network: string, address: string): Prom
 function tell({ output }: Context, { node, address, ms, authorised, closed }: Reached, line: string): void {
   const may = authorised
     ? 'Your key may command it.'
-    : `Your key may NOT command it (${closed ?? 'unauthorised'}). Add this line to its authorized_keys:\n\n  ${line}\n`
+    : `Your key may NOT command it (${closed ?? 'unauthorised'}). Unless it was closed or revoked there, add this line to its authorized_keys:\n\n  ${line}\n`
   output.note(`Reached ${hostPort(address)} in ${duration(ms)}: ${shortNode(node)}. ${may}`)
 }
 

@@ -137,7 +137,7 @@ function isOutranked(nodes: ReadonlyMap<string, NodeLine>): boolean {
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  unauthorised: 'is not in authorized_keys there',
+  unauthorised: 'does not count there: it is not in authorized_keys, or was closed or revoked',
   expired: 'has expired there',
   skew: 'signed with a clock that is more than five minutes ahead of theirs',
   pinset: 'may not use this pinset there',

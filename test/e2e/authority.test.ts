@@ -89,7 +89,9 @@ test('a stranger is refused by every node, told why, and nothing is pinned', asy
   const shown = await sandbox.run(['send', 'pin', ABSENT, '--home', stranger.home])
   expect(shown).toMatchObject({
     code: 4,
-    stdout: expect.stringMatching(/refused by every node reached: SHA256:\S+ is not in authorized_keys there/)
+    stdout: expect.stringMatching(
+      /refused by every node reached: SHA256:\S+ does not count there: it is not in authorized_keys, or was closed or revoked/
+    )
   })
   const { stdout: fingerprint } = await sandbox.run(['keys', 'show', '--home', stranger.home, '--json'])
   expect(shown.stdout).toContain((JSON.parse(fingerprint) as { fingerprint: string }).fingerprint)
@@ -141,6 +143,8 @@ test('a line that is removed closes a key: nothing new counts, what it said hold
   const sent = await leaver.run('send', 'unpin', cid)
   expect(sent.code).toBe(4)
   expect(refusals(sent)).toEqual(['unauthorised'])
+  const shown = await sandbox.run(['send', 'unpin', cid, '--home', leaver.home])
+  expect(shown.stdout).toContain('or was closed or revoked')
   expect(await wanted()).toContain(cid)
   expect(only((await owner.run('status', cid)).events, 'status').map(({ status }) => status)).toEqual(['pinned', 'pinned'])
 

@@ -103,7 +103,7 @@ test('a laptop whose key may not command says so when it meets the node', async 
   const node = await startAgent(sandbox, home, agentArgs(home, '--network', 'mine', '--authorize', STRANGER))
   const { code, stderr } = await sandbox.run(['init', '--home', sandbox.path('you'), '--network', 'mine', '--bootstrap', node.address])
   expect(code).toBe(0)
-  expect(stderr).toContain('may NOT command it')
+  expect(stderr).toContain('may NOT command it (unauthorised). Unless it was closed or revoked there, add this line')
 })
 
 test('a node needs no init: it makes its home, and its choices stick', async () => {
