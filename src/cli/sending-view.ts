@@ -52,10 +52,10 @@ export async function showSending(
   ticking.adopt(setInterval(draw, TICK_MS), clearInterval)
 
   for (;;) {
-    const next = await events.next()
+    const next = await events.next().catch(stopped)
     if (next.done === true) {
       output.settle()
-      signal.throwIfAborted()
+      if (signal.aborted) stopped(signal.reason)
       if (!output.json) conclude(next.value)
       return next.value
     }
@@ -93,9 +93,22 @@ export async function showSending(
     if (warning !== undefined) output.note(warning)
   }
 
-  function conclude(outcome: Outcome): void {
+  /** Whoever interrupts is told what is left of it. */
+  function stopped(err: unknown): never {
+    if (signal.aborted) {
+      if (isSent) noteLines()
+      output.note(interruption(isSent, root !== undefined))
+    }
+    throw err
+  }
+
+  function noteLines(): void {
     const shown = lines()
     if (shown.length > 0) output.note(shown.join('\n'))
+  }
+
+  function conclude(outcome: Outcome): void {
+    noteLines()
     const worst = done.reduce((least, event) => (event.replicas - event.wanted < least.replicas - least.wanted ? event : least))
     const score =
       worst.op === 'unpin' ? `let go on ${worst.replicas}/${count(worst.wanted, 'node')}` : `${worst.replicas}/${worst.wanted} replicas`
@@ -124,6 +137,13 @@ export async function showSending(
       output.note(output.dim(`Nobody vouched for ${whose}. To say that one counts: pinsub nodes trust ${stranger}`))
     }
   }
+}
+
+function interruption(isSent: boolean, isImported: boolean): string {
+  if (!isSent) return 'Interrupted: nothing was sent, and nothing is left here.'
+  return isImported
+    ? 'Interrupted: what was imported is removed here. The command stands; to serve the nodes that lack it, run pinsub add again'
+    : 'Interrupted. The command stands; the nodes go on, see pinsub status'
 }
 
 function isStranger({ states }: NodeLine): boolean {

@@ -29,7 +29,18 @@ const done = (result: DoneEvent['result'], hint?: string): DoneEvent => ({
 
 /** What a send with these events shows, by a clock that is off by `offset`. */
 async function shown(events: readonly AddEvent[], outcome: Outcome, offset = 0, json = false): Promise<{ out: string; err: string }> {
+  const sent: AddEvent = { event: 'sent', command: 'c1', cids: 1, nodes: ['n1'] }
+  return run([sent, ...events], outcome, { offset, json })
+}
+
+/** What any events show; with `stopped` the run is interrupted after them. */
+async function run(
+  events: readonly AddEvent[],
+  outcome: Outcome,
+  { offset = 0, json = false, stopped = false }: { readonly offset?: number; readonly json?: boolean; readonly stopped?: boolean }
+): Promise<{ out: string; err: string }> {
   const text = { out: '', err: '' }
+  const stop = new AbortController()
   const stream = (name: 'out' | 'err'): NodeJS.WriteStream =>
     ({ isTTY: false, write: (part: string) => void (text[name] += part) }) as unknown as NodeJS.WriteStream
   const context: Context = {
@@ -37,16 +48,20 @@ async function shown(events: readonly AddEvent[], outcome: Outcome, offset = 0, 
     flags: {},
     home: homeLayout('/nowhere'),
     output: createOutput(json, { stdout: stream('out'), stderr: stream('err') }, {}),
-    signal: new AbortController().signal,
+    signal: stop.signal,
     version: '0.1.0',
     stdin: process.stdin
   }
   async function* sending(): AsyncGenerator<AddEvent, Outcome> {
-    yield { event: 'sent', command: 'c1', cids: 1, nodes: ['n1'] }
     yield* events
+    if (stopped) stop.abort(new Error('interrupted'))
+    stop.signal.throwIfAborted()
     return outcome
   }
-  await showSending({ author: 'SHA256:me', clockOffset: () => offset, countsAll: true, nodes: () => [] }, sending(), context)
+  const sender = { author: 'SHA256:me', clockOffset: () => offset, countsAll: true, nodes: () => [] }
+  const showing = showSending(sender, sending(), context)
+  if (stopped) await expect(showing).rejects.toThrow('interrupted')
+  else await showing
   return text
 }
 
@@ -70,6 +85,21 @@ test('with --json the reason is in the last events, and nothing else is said', a
   const { out, err } = await shown([done('refused', 'the reason')], 'refused', -3_600_000, true)
   expect(err).toBe('')
   expect(JSON.parse(out.trim().split('\n').at(-1) ?? '')).toMatchObject({ event: 'done', result: 'refused', hint: 'the reason' })
+})
+
+test('whoever interrupts is told what state things are in, and not with --json', async () => {
+  const progress: AddEvent = { event: 'progress', bytes: 1, total: 2 }
+  const imported: AddEvent = { event: 'imported', cid: 'cid', bytes: 2, files: 1 }
+  const sent: AddEvent = { event: 'sent', command: 'c1', cids: 1, nodes: ['n1'] }
+  const interrupted = async (events: readonly AddEvent[]): Promise<string | undefined> =>
+    (await run(events, 'short', { stopped: true })).err.trimEnd().split('\n').at(-1)
+  expect(await interrupted([progress])).toBe('Interrupted: nothing was sent, and nothing is left here.')
+  expect(await interrupted([progress, imported])).toBe('Interrupted: nothing was sent, and nothing is left here.')
+  expect(await interrupted([sent, ack('n1', 'queued')])).toBe('Interrupted. The command stands; the nodes go on, see pinsub status')
+  expect(await interrupted([imported, sent])).toBe(
+    'Interrupted: what was imported is removed here. The command stands; to serve the nodes that lack it, run pinsub add again'
+  )
+  expect(await run([imported, sent], 'short', { stopped: true, json: true })).toMatchObject({ err: '' })
 })
 
 test('known nodes that say nothing are named after a while, with when they were last seen', () => {

@@ -120,6 +120,10 @@ test('Ctrl-C while it waits ends it with 130 and removes what was imported', asy
   expect({ code, stderr }).toEqual({ code: 130, stderr: '' })
   expect(only(events, 'done')).toEqual([])
   expect(await temporaries()).toEqual([])
+  const told = net.sandbox.start(['add', dir, '--wait', '4', '--home', net.home])
+  await told.complaint(/imported/)
+  expect(await told.end('SIGINT')).toMatchObject({ code: 130, stdout: '', stderr: expect.stringMatching(/\nInterrupted: .*\n$/) })
+  expect(await temporaries()).toEqual([])
   // What was published stands.
   const cid = only(events, 'imported')[0]?.['cid'] as string
   expect((await net.as(['status', cid])).code).toBe(0)
