@@ -38,8 +38,8 @@ const EXAMPLES: Readonly<Record<string, string>> = {
   pinsub nodes trust 12D3KooW…
   pinsub nodes distrust 12D3KooW…`,
   'keys gen': `
-  pinsub keys gen                          id_ed25519 in the home
-  pinsub keys gen ci-key                   for a build job: no passphrase, keep it as a secret
+  pinsub keys gen                             id_ed25519 in the home
+  pinsub keys gen ci-key --comment ci@build   for a build job: no passphrase, keep it as a secret
   pinsub keys gen ~/.ssh/pinsub --passphrase`,
   keys: `
   pinsub keys show                         the line for authorized_keys
@@ -235,9 +235,10 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
 
   const keys = command(program, 'keys', 'the signing key, and who may command this node')
   command(keys, 'gen [file]', 'make a signing key; encrypted with --passphrase or --key-passphrase-file')
+    .option('--comment <text>', 'what names the key in lists (default: you@machine)')
     .option('--passphrase', 'ask for a passphrase, twice')
     .option('--key-passphrase-file <file>', 'its first line is the passphrase of the new key')
-    .action((file: string | undefined, flags: { passphrase?: boolean }, self: Command) =>
+    .action((file: string | undefined, flags: { passphrase?: boolean; comment?: string }, self: Command) =>
       run(self.optsWithGlobals(), async (context) => (await import('./commands/keys.ts')).gen(context, file, flags))
     )
   signed(command(keys, 'show', 'print the public line of the signing key')).action((_, self: Command) =>

@@ -57,6 +57,14 @@ beforeAll(async () => {
 })
 afterAll(() => sandbox[Symbol.asyncDispose]())
 
+test('gen names the key as --comment says, else by user and machine', async () => {
+  const named = await keys('gen', sandbox.path('ci-key'), '--comment', 'ci@build')
+  expect(named).toMatchObject({ code: 0, stdout: expect.stringMatching(/^ssh-ed25519 \S+ ci@build\n$/) })
+  expect(await readFile(sandbox.path('ci-key.pub'), 'utf8')).toBe(named.stdout)
+  expect((await keys('gen', sandbox.path('bare-key'), '--comment', '')).stdout).toMatch(/^ssh-ed25519 \S+\n$/)
+  expect((await keys('gen', sandbox.path('own-key'))).stdout).toMatch(/^ssh-ed25519 \S+ \S+@\S+\n$/)
+})
+
 test('add lets in, remove closes, by whatever name the key is called', async () => {
   const ann = await person('ann')
   expect((await ann.send('pin', await cid('early'), '--detach')).code).toBe(4)

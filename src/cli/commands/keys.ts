@@ -9,17 +9,19 @@ import { EXIT } from '../exit.ts'
 import { publicKey } from '../key.ts'
 import { newPassphrase } from '../passphrase.ts'
 
+/** Flags of `keys gen`. */
+export interface GenFlags {
+  readonly passphrase?: boolean
+  readonly comment?: string
+}
+
 /** Makes a key file, never over another; encrypted where a passphrase is given, which is asked for with `--passphrase`. */
-export async function gen(
-  context: Context,
-  file: string | undefined,
-  { passphrase: ask = false }: { readonly passphrase?: boolean }
-): Promise<number> {
+export async function gen(context: Context, file: string | undefined, flags: GenFlags): Promise<number> {
   const { home, output } = context
   const path = file === undefined ? home.key : resolve(file)
   await mkdir(dirname(path), { recursive: true, mode: 0o700 })
-  const passphrase = await newPassphrase(context, ask)
-  const { line, author } = await generateKeyFile(path, `${userInfo().username}@${hostname()}`, passphrase)
+  const passphrase = await newPassphrase(context, flags.passphrase ?? false)
+  const { line, author } = await generateKeyFile(path, flags.comment ?? `${userInfo().username}@${hostname()}`, passphrase)
   output.event({ event: 'key', line, fingerprint: author, file: path })
   output.note(`Made ${path} (0600${passphrase === undefined ? '' : ', encrypted'}) and ${path}.pub: ${author}`)
   output.result(line)
