@@ -1,7 +1,9 @@
 /** Files that a command makes for the user: whole or not at all, private, and never over another. */
 import { randomBytes } from 'node:crypto'
-import { lstat, open, rename, rm } from 'node:fs/promises'
+import { open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
+import { fileError } from '../identity/files.ts'
+import { exists } from '../identity/folders.ts'
 import { CliError, EXIT } from './exit.ts'
 
 /**
@@ -29,19 +31,12 @@ export async function writeNewFile(
     await rename(temp, path)
     await syncFolder(dirname(path))
   } catch (err) {
-    await rm(temp, { force: true })
-    const { code, syscall, message } = err as NodeJS.ErrnoException
+    await rm(temp, { force: true }).catch(() => undefined)
+    const { code, syscall } = err as NodeJS.ErrnoException
     if (code === 'EEXIST') throw taken
     if (syscall === undefined) throw err
-    throw new CliError(EXIT.local, 'file', `cannot write ${path}: ${code === 'ENOENT' ? `there is no folder ${dirname(path)}` : message}`)
+    throw new CliError(EXIT.local, 'file', fileError(path, 'write', err).message)
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false
-  )
 }
 
 /** Makes the new name survive a power cut; where folders cannot be opened (Windows) the file system sees to it. */

@@ -1,7 +1,7 @@
 /** A sender as the command line makes it: from the home, with what the flags say. */
 import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
-import { mkdir } from 'node:fs/promises'
+import { makeFolder } from '../identity/folders.ts'
 import { readKnownNodes } from '../identity/known-nodes-file.ts'
 import { parseBootstrap } from '../network/addresses.ts'
 import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature.ts'
@@ -28,7 +28,7 @@ export async function openSender(context: Context, signer?: Signer): Promise<Sen
   for (const { line, message } of known.problems) context.output.note(`${home.knownNodes}:${line}: ${message}`)
   if (known.exists && known.nodes.size === 0)
     context.output.note(`${home.knownNodes} names no node, so none counts: pinsub nodes trust PEER, or remove the file and all count`)
-  await mkdir(home.senderDir, { recursive: true, mode: 0o700 })
+  await makeFolder(home.senderDir)
   return createSender({
     network,
     key,

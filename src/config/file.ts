@@ -2,6 +2,7 @@
 import { randomBytes } from 'node:crypto'
 import { constants } from 'node:fs'
 import { open, rename, rm } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { MAX_CONFIG_BYTES } from '../protocol/limits.ts'
 import { ConfigError } from './errors.ts'
 import { fromConfigFile } from './sources.ts'
@@ -12,8 +13,16 @@ export async function readConfigFile(path: string): Promise<Readonly<Record<stri
     return parseConfigText(path, await readText(path))
   } catch (err) {
     if ((err as NodeJS.ErrnoException).code === 'ENOENT') return undefined
-    throw err instanceof ConfigError ? err : new ConfigError(`cannot read ${path}: ${(err as Error).message}`, { cause: err })
+    throw err instanceof ConfigError ? err : fileError(path, 'read', err)
   }
+}
+
+function fileError(path: string, verb: 'read' | 'write', cause: unknown): ConfigError {
+  const { code, message } = cause as NodeJS.ErrnoException
+  const out = 'name another home with --home DIR'
+  if (code === 'ENOTDIR') return new ConfigError(`${dirname(path)} is a file, or below one: ${out}`, { cause })
+  if (code === 'EACCES' || code === 'EPERM') return new ConfigError(`this user may not ${verb} ${path}: ${out}`, { cause })
+  return new ConfigError(`cannot ${verb} ${path}: ${message}`, { cause })
 }
 
 /** What the text of a config.json says, unchecked; throws {@link ConfigError} that names the file. */
@@ -60,7 +69,7 @@ export async function writeConfigFile(path: string, values: Readonly<Record<stri
     }
     await rename(temp, path)
   } catch (err) {
-    await rm(temp, { force: true })
-    throw new ConfigError(`cannot write ${path}: ${(err as Error).message}`, { cause: err })
+    await rm(temp, { force: true }).catch(() => undefined)
+    throw fileError(path, 'write', err)
   }
 }

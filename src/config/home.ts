@@ -1,6 +1,7 @@
 /** Where everything lies that pinsub keeps on a machine. */
 import { homedir } from 'node:os'
 import { join, resolve } from 'node:path'
+import { ConfigError } from './errors.ts'
 
 /** The files of a home; none of them need exist. */
 export interface Home {
@@ -52,7 +53,14 @@ export function homeLayout(dir: string): Home {
   })
 }
 
-/** The folder of the home: `--home`, else `PINSUB_HOME`, else `~/.pinsub`. An empty variable counts as absent. */
+/** The path, with `~/` for this user's own folder: in `--home=~/x` and in files no shell puts that in. */
+export function expandTilde(path: string): string {
+  return path.startsWith('~/') ? join(homedir(), path.slice(2)) : path
+}
+
+/** The folder of the home: `--home`, else `PINSUB_HOME`, else `~/.pinsub`. An empty variable counts as absent; throws {@link ConfigError} for an empty flag. */
 export function homeDirectory(flag: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
-  return flag ?? (env['PINSUB_HOME'] || join(homedir(), '.pinsub'))
+  // It would be the folder in which the command runs.
+  if (flag === '') throw new ConfigError('--home: empty')
+  return expandTilde(flag ?? (env['PINSUB_HOME'] || '~/.pinsub'))
 }

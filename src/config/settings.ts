@@ -1,6 +1,4 @@
 /** What each setting may be. One schema each, whether it comes from a flag, a variable or config.json. */
-import { homedir } from 'node:os'
-import { join } from 'node:path'
 import * as z from 'zod'
 import { InvalidTextError } from '../protocol/errors.ts'
 import { parseKeyLine } from '../protocol/authorized-keys.ts'
@@ -9,6 +7,7 @@ import { MAX_METADATA_BYTES, MAX_REPLICAS, MAX_TAGS } from '../protocol/limits.t
 import { isLabel } from '../protocol/wire.ts'
 import { checkBootstrap, checkMultiaddr } from './addresses.ts'
 import { ConfigError } from './errors.ts'
+import { expandTilde } from './home.ts'
 import { parseDuration, parseSize } from './units.ts'
 
 /** How text from a flag or a variable becomes the JSON form that the schema reads. */
@@ -46,7 +45,7 @@ function list<T extends z.ZodType>(item: T) {
 const name = text((value) => (isLabel(value) ? value : fail(`"${value}" is not a name: letters, digits, ".", "_" and "-", at most 64`)))
 const plain = text((value) => (value === '' ? fail('empty') : value))
 /** No shell has expanded what stands in a variable, in config.json or behind `--key=`. */
-const path = text((value) => (value === '' ? fail('empty') : value.startsWith('~/') ? join(homedir(), value.slice(2)) : value))
+const path = text((value) => (value === '' ? fail('empty') : expandTilde(value)))
 const multiaddrs = list(text((value) => (checkMultiaddr(value), value)))
 const count = z.int('a whole number was expected').min(1, 'at least 1')
 const flag = z.boolean('true or false was expected')

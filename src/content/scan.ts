@@ -64,7 +64,7 @@ export async function measure(path: string, options: { readonly hidden: boolean;
 export function cannotRead(path: string, err: unknown): ContentError {
   if (err instanceof ContentError) return err
   const code = err instanceof Error && 'code' in err ? err.code : undefined
-  if (code === 'ENOENT') return new ContentError('not-found', `${path} does not exist`, { cause: err })
+  if (code === 'ENOENT' || code === 'ENOTDIR') return new ContentError('not-found', `${path} does not exist`, { cause: err })
   const why = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : err instanceof Error ? err.message : String(err)
   return new ContentError('failed', `cannot read ${path}: ${why}`, { cause: err })
 }

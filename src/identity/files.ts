@@ -38,7 +38,7 @@ export async function readSmallFile(path: string, max: number): Promise<SmallFil
     const bytes = buffer.subarray(0, length)
     return { text: bytes.toString('utf8'), mode: mode & 0o7777, uid, gid, isUtf8: isUtf8(bytes) }
   } catch (err) {
-    throw err instanceof IdentityError ? err : ioError(path, 'read', err)
+    throw err instanceof IdentityError ? err : fileError(path, 'read', err)
   } finally {
     await file?.close()
   }
@@ -53,9 +53,9 @@ export async function createFile(path: string, text: string, mode: number): Prom
     await link(temp, path)
     await syncFolder(path)
   } catch (err) {
-    throw ioError(path, 'make', err)
+    throw fileError(path, 'make', err)
   } finally {
-    await rm(temp, { force: true })
+    await rm(temp, { force: true }).catch(() => undefined)
   }
 }
 
@@ -102,7 +102,7 @@ export async function updateFile(
     renamed = true
     await syncFolder(target)
   } catch (err) {
-    throw err instanceof Error && 'syscall' in err ? ioError(path, 'write', err) : err
+    throw err instanceof Error && 'syscall' in err ? fileError(path, 'write', err) : err
   } finally {
     await file.close()
     // After the rename the name belongs to whoever is next in turn.
@@ -116,7 +116,7 @@ async function takeTurn(path: string, temp: string, mode: number): Promise<FileH
     try {
       return await open(temp, 'wx', mode)
     } catch (err) {
-      if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw ioError(path, 'write', err)
+      if ((err as NodeJS.ErrnoException).code !== 'EEXIST') throw fileError(path, 'write', err)
       if (performance.now() < end) continue
       throw new IdentityError('busy', path, `${path} is being changed by another program; if none runs, remove ${temp} and try again`)
     }
@@ -139,13 +139,16 @@ async function syncFolder(path: string): Promise<void> {
   await folder?.close()
 }
 
-function ioError(path: string, verb: 'read' | 'make' | 'write', cause: unknown): IdentityError {
+/** What a failed system call on a file means, for people: what is named, and what stands in the way. */
+export function fileError(path: string, verb: 'read' | 'make' | 'write', cause: unknown): IdentityError {
   const { code, message } = cause as NodeJS.ErrnoException
   switch (code) {
     case 'ENOENT':
     case 'ENOTDIR':
       if (verb === 'read') return new IdentityError('missing', path, `there is no file ${path}`, { cause })
       return new IdentityError('missing', path, `cannot ${verb} ${path}: there is no folder ${dirname(path)}`, { cause })
+    case 'EISDIR':
+      return new IdentityError('unreadable', path, `${path} is not a regular file`, { cause })
     case 'EEXIST':
       return new IdentityError('exists', path, `${path} exists already and is never overwritten`, { cause })
     case 'EACCES':

@@ -1,10 +1,10 @@
 /** The libp2p key of an agent or of one run of a sender. */
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { generateKeyPair, generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import type { Ed25519PrivateKey } from '@libp2p/interface'
 import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature.ts'
 import { IdentityError } from './errors.ts'
+import { makeFolder } from './folders.ts'
 import { createPrivateKey, readPrivateKey } from './key-file.ts'
 
 /** The agent's libp2p key in `path` (OpenSSH format, 0600), made on first use with its folder. Throws {@link IdentityError}. */
@@ -12,7 +12,7 @@ export async function loadHostKey(path: string): Promise<Ed25519PrivateKey> {
   const read = () => readPrivateKey(path, 'restore it from a backup')
   const { seed } = await read().catch(async (err: unknown) => {
     if (!(err instanceof IdentityError) || err.code !== 'missing') throw err
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+    await makeFolder(dirname(path))
     return createPrivateKey(path, 'pinsub node').catch((failed: IdentityError) => {
       if (failed.code === 'exists') return read()
       throw failed

@@ -1,6 +1,5 @@
 /** The author's key, as OpenSSH keeps it. */
 import { randomBytes } from 'node:crypto'
-import { lstat } from 'node:fs/promises'
 import { InvalidTextError } from '../protocol/errors.ts'
 import { SALT_BYTES } from '../protocol/openssh-cipher.ts'
 import { formatPrivateKey, readKeyFile, type KeyFile, type PrivateKey } from '../protocol/openssh-private-key.ts'
@@ -9,6 +8,7 @@ import { authorOf, formatPublicKey, keyBlob, parseKeyBase64, type Author } from 
 import { loadBcrypt } from './bcrypt.ts'
 import { IdentityError } from './errors.ts'
 import { createFile, readSmallFile, type SmallFile } from './files.ts'
+import { exists } from './folders.ts'
 
 /** An RSA key of 16,384 bits takes 13 KB; larger is no key. */
 const MAX_KEY_BYTES = 32 * 1024
@@ -46,11 +46,7 @@ export async function generateKeyFile(
   comment: string,
   passphrase?: string
 ): Promise<{ readonly line: string; readonly author: Author }> {
-  const taken = await lstat(`${path}.pub`).then(
-    () => true,
-    () => false
-  )
-  if (taken) throw new IdentityError('exists', `${path}.pub`, `${path}.pub exists already and is never overwritten`)
+  if (await exists(`${path}.pub`)) throw new IdentityError('exists', `${path}.pub`, `${path}.pub exists already and is never overwritten`)
   const words = comment.replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, ' ').trim()
   const { seed, blob } = await createPrivateKey(path, words, passphrase)
   seed.fill(0)

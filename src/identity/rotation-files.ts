@@ -1,8 +1,9 @@
 /** The files of a key that is being replaced: every step leaves a state from which the next run goes on. */
-import { access, rename } from 'node:fs/promises'
+import { rename } from 'node:fs/promises'
 import { isBelowSsh } from './authorized-keys-file.ts'
 import { IdentityError } from './errors.ts'
 import { createFile } from './files.ts'
+import { exists } from './folders.ts'
 
 /** How far the replacement of a key file has come: not begun, the next key is there, or the old one was put aside already. */
 export type RotationStage = 'fresh' | 'next' | 'aside'
@@ -62,11 +63,4 @@ async function freeName(name: string): Promise<string> {
     const candidate = i === 1 ? name : `${name}-${i}`
     if (!(await exists(candidate))) return candidate
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false
-  )
 }

@@ -1,8 +1,9 @@
 /** The home that a state file is taken into: its keys, its lock, and the door through which commands come in. */
-import { lstat } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { MADE_BY_PINSUB, readAuthorizedKeysText } from '../identity/authorized-keys-file.ts'
 import { IdentityError } from '../identity/errors.ts'
 import { createFile } from '../identity/files.ts'
+import { exists, makeFolder } from '../identity/folders.ts'
 import { addKnownNodes } from '../identity/known-nodes-file.ts'
 import { parseAuthorizedKeys } from '../protocol/authorized-keys.ts'
 import type { Clock } from '../protocol/clock.ts'
@@ -119,6 +120,7 @@ export async function openHome(
   const { network, files, authorize } = options
   const undo = new DisposableStack()
   try {
+    await makeFolder(dirname(files.lock))
     const lock = await lockHome(files.lock)
     undo.defer(() => lock.release())
     const isOwn = !options.makesKeys || (await exists(files.authorizedKeys))
@@ -170,11 +172,4 @@ async function ownKeys(file: string): Promise<string> {
     if (err instanceof IdentityError && err.code === 'empty') return ''
     throw err
   }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return lstat(path).then(
-    () => true,
-    () => false
-  )
 }

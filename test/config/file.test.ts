@@ -51,6 +51,11 @@ test.each(['{"kubo-authorization": Bearer s3cret}', '{"kubo-authorization":"Bear
 
 test('a folder that is missing, or in the way, is named', async () => {
   const dir = await temporaryFolder()
+  await writeFile(join(dir, 'file'), '')
+  await expect(readConfigFile(join(dir, 'file', 'config.json'))).rejects.toMatchObject({
+    name: 'ConfigError',
+    message: `${join(dir, 'file')} is a file, or below one: name another home with --home DIR`
+  })
   await expect(readConfigFile(dir)).rejects.toMatchObject({ name: 'ConfigError', message: expect.stringContaining(dir) })
   await expect(writeConfigFile(join(dir, 'none', 'config.json'), {})).rejects.toMatchObject({
     name: 'ConfigError',
@@ -62,6 +67,8 @@ test('the home: flag, variable, default; and everything in it', () => {
   expect(homeDirectory('/a', { PINSUB_HOME: '/b' })).toBe('/a')
   expect(homeDirectory(undefined, { PINSUB_HOME: '/b' })).toBe('/b')
   expect(homeDirectory(undefined, { PINSUB_HOME: '' })).toBe(join(homedir(), '.pinsub'))
+  expect(homeDirectory('~/elsewhere', {})).toBe(join(homedir(), 'elsewhere'))
+  expect(() => homeDirectory('', { PINSUB_HOME: '/b' })).toThrow('--home: empty')
   const { dir, ...files } = homeLayout('some/where')
   expect(dir).toBe(resolve('some/where'))
   for (const file of Object.values(files)) expect(file.startsWith(dir)).toBe(true)

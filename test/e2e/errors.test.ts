@@ -170,6 +170,46 @@ describe('key files', () => {
   })
 })
 
+describe('files and folders that are something else', () => {
+  let file: string
+  beforeAll(async () => {
+    file = net.sandbox.path('a-file')
+    await writeFile(file, 'text\n')
+  })
+
+  test('a home that is a file, or below one', async () => {
+    for (const home of [file, join(file, 'x')])
+      for (const args of [['init'], ['log'], ['nodes', 'trust', net.agents[0]?.peer ?? '']])
+        await fails(2, new RegExp(`${home} is a file, or below one: name another home with --home`), [...args, '--home', home])
+  })
+
+  test.runIf(process.platform === 'linux')('a home where none can be made', async () => {
+    for (const args of [['init'], ['node', '--network', 'x'], ['ls', '--network', 'x', '--bootstrap', '127.0.0.1:1'], ['keys', 'gen']])
+      await fails(1, /cannot make the folder \/proc\/pinsub: nothing can be made there/, [...args, '--home', '/proc/pinsub'])
+  })
+
+  test('a folder of the home that is a file', async () => {
+    const home = await homeWith('in-the-way', { node: '', sender: '' })
+    await fails(1, /cannot make the folder .*in-the-way\/node: a file is in the way/, ['node', '--home', home, '--network', 'x'])
+    const asking = ['status', '--home', home, '--network', 'x', '--bootstrap', '127.0.0.1:1']
+    await fails(1, /cannot make the folder .*in-the-way\/sender: a file is in the way/, asking)
+  })
+
+  test('paths through a file, and folders', async () => {
+    const below = join(file, 'x')
+    const at = ['--home', net.home]
+    await fails(1, /a-file\/x does not exist/, ['add', below, ...at])
+    await fails(1, /cannot make the folder .*a-file: a file is in the way/, ['keys', 'gen', below, ...at])
+    await fails(1, /cannot make the folder .*a-file: a file is in the way/, ['keys', 'add', net.line, '--authorized-keys', below, ...at])
+    await fails(1, /there is no file .*a-file\/x/, ['state', 'import', below, ...at])
+    await fails(1, /is not a regular file/, ['state', 'import', net.sandbox.dir, ...at])
+    await fails(2, /there is no file .*a-file\/x/, ['log', '--verify', below, ...at])
+    await fails(2, /is not a regular file/, ['log', '--verify', net.sandbox.dir, ...at])
+    await fails(2, /there is no file .*a-file\/x/, ['demo', below])
+    await fails(1, /cannot write .*a-file\/x: there is no folder/, ['state', 'export', below, '--home', net.agents[0]?.home ?? ''])
+  })
+})
+
 describe('nodes that cannot be reached', () => {
   const ask = (bootstrap: string): string[] => ['send', 'pin', CID, '--home', net.home, '--bootstrap', bootstrap]
 

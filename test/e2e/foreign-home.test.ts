@@ -83,7 +83,7 @@ describe.skipIf(!isRoot)('of another user', () => {
     const { home, config } = await hostileHome('roots')
     const check = ['keys', 'show', '--home', home]
     await chmod(home, 0o755)
-    expect(await as(check)).toEqual({ code: 2, stderr: expect.stringMatching(/cannot read .*config\.json: EACCES/) })
+    expect(await as(check)).toEqual({ code: 2, stderr: expect.stringMatching(/this user may not read .*config\.json: name another home/) })
     await chmod(config, 0o644)
     expect(await as(check)).toEqual({ code: 1, stderr: expect.stringMatching(/there is no key/) })
     await chown(home, NOBODY - 1, NOBODY - 1)

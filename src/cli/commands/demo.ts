@@ -1,6 +1,6 @@
 /** `pinsub demo`: the main job as a story, on this machine only: every step is shown, and checked. */
 import { randomBytes } from 'node:crypto'
-import { access, mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
+import { mkdtemp, rm, stat, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { setTimeout as wait } from 'node:timers/promises'
 import { dirname, join, relative, resolve } from 'node:path'
@@ -8,6 +8,8 @@ import { CID } from 'multiformats/cid'
 import { randomNetworkName } from '../../config/network-name.ts'
 import { createFileBlockstore } from '../../content/blockstore.ts'
 import { verify, type Verified } from '../../content/verify.ts'
+import { fileError } from '../../identity/files.ts'
+import { exists } from '../../identity/folders.ts'
 import { generateKeyFile } from '../../identity/key-file.ts'
 import { createSender, type Sender } from '../../sender/sender.ts'
 import type { AddEvent, DoneEvent, Outcome } from '../../sender/types.ts'
@@ -274,16 +276,9 @@ async function chooseSource(path: string | undefined): Promise<string> {
   if (path !== undefined) {
     const source = resolve(path)
     await stat(source).catch((err: unknown) => {
-      throw new CliError(EXIT.usage, 'path', `cannot read ${path}: ${err instanceof Error ? err.message : String(err)}`)
+      throw new CliError(EXIT.usage, 'path', fileError(path, 'read', err).message)
     })
     return source
   }
   return (await exists('docs')) ? resolve('docs') : dirname(resolve(process.argv[1] as string))
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false
-  )
 }

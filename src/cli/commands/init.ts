@@ -1,12 +1,12 @@
 /** `pinsub init`: makes what is missing in the home, says what to do next, and meets the first nodes. */
 import { randomBytes } from 'node:crypto'
-import { access, mkdir } from 'node:fs/promises'
 import { hostname, userInfo } from 'node:os'
 import { basename, resolve } from 'node:path'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { randomNetworkName } from '../../config/network-name.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
 import { readAuthorizedKeysText } from '../../identity/authorized-keys-file.ts'
+import { exists, makeFolder } from '../../identity/folders.ts'
 import { generateKeyFile } from '../../identity/key-file.ts'
 import { parseAuthorizedKeys } from '../../protocol/authorized-keys.ts'
 import { formatPublicKey, type Author } from '../../protocol/ssh-key.ts'
@@ -25,7 +25,7 @@ export const RUN = 'npx -y -p node@24 -p pinsub pinsub'
 export async function init(context: Context): Promise<number> {
   const { config, home, output } = context
   const created: string[] = []
-  await mkdir(home.dir, { recursive: true, mode: 0o700 })
+  await makeFolder(home.dir)
 
   if (config.key === undefined && !(await exists(home.key))) {
     await generateKeyFile(home.key, `${userInfo().username}@${hostname()}`, await newPassphrase(context, false))
@@ -93,11 +93,4 @@ async function lineForNodes(file: string, author: Author, line: string): Promise
 
 function absolute(key: string): string {
   return key.startsWith('agent:') ? key : resolve(key)
-}
-
-async function exists(path: string): Promise<boolean> {
-  return access(path).then(
-    () => true,
-    () => false
-  )
 }

@@ -1,9 +1,9 @@
 /** `pinsub keys add|remove|revoke`: who may command the node of this home, changed in its file. */
-import { mkdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { addAuthorizedLine, removeAuthorizedKeys, revokeAuthorizedKeys } from '../../identity/authorized-keys-edit.ts'
 import { readAuthorizedKeysText } from '../../identity/authorized-keys-file.ts'
 import { IdentityError } from '../../identity/errors.ts'
+import { makeFolder } from '../../identity/folders.ts'
 import { parseAuthorizedKeys, parseKeyLine } from '../../protocol/authorized-keys.ts'
 import type { Grant } from '../../protocol/grants.ts'
 import { formatOptions } from '../../protocol/key-options.ts'
@@ -17,7 +17,7 @@ export async function add(context: Context, words: readonly string[]): Promise<n
   const { output } = context
   const file = fileOf(context)
   const lines = addedLines(words)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(file))
   const said = await messagesOn(context, file)
   for (const line of lines) {
     const { author, grant } = parseKeyLine(line)
@@ -72,7 +72,7 @@ export async function revoke(
     throw err
   })
   const keys = namedKeys(file, text, words)
-  await mkdir(dirname(file), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(file))
   const voided = await revokeAuthorizedKeys(file, new Map(keys.map(({ author, line }) => [author, line])))
   for (const key of keys) {
     const changed = voided.has(key.author)

@@ -1,7 +1,7 @@
 /** `pinsub keys gen|show`: the signing key of this home. */
-import { mkdir } from 'node:fs/promises'
 import { dirname, resolve } from 'node:path'
 import { hostname, userInfo } from 'node:os'
+import { makeFolder } from '../../identity/folders.ts'
 import { generateKeyFile } from '../../identity/key-file.ts'
 import { formatPublicKey } from '../../protocol/ssh-key.ts'
 import type { Context } from '../context.ts'
@@ -19,7 +19,7 @@ export interface GenFlags {
 export async function gen(context: Context, file: string | undefined, flags: GenFlags): Promise<number> {
   const { home, output } = context
   const path = file === undefined ? home.key : resolve(file)
-  await mkdir(dirname(path), { recursive: true, mode: 0o700 })
+  await makeFolder(dirname(path))
   const passphrase = await newPassphrase(context, flags.passphrase ?? false)
   const { line, author } = await generateKeyFile(path, flags.comment ?? `${userInfo().username}@${hostname()}`, passphrase)
   output.event({ event: 'key', line, fingerprint: author, file: path })

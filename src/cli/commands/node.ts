@@ -1,9 +1,9 @@
 /** `pinsub node`: the agent. Makes its home where there is none, runs until told to stop. */
-import { mkdir } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
 import { addAuthorizedLine } from '../../identity/authorized-keys-edit.ts'
+import { makeFolder } from '../../identity/folders.ts'
 import { readSwarmKey } from '../../identity/swarm-key-file.ts'
 import { hostPort, parseBootstrap } from '../../network/addresses.ts'
 import type { BackendChoice } from '../../node/backend/choose.ts'
@@ -48,7 +48,7 @@ export async function node(context: Context, flags: { readonly printUnit?: boole
     throw new CliError(EXIT.usage, 'start-daemon', message, 'add --backend kubo, or leave --start-daemon out')
   }
   const privately = config.swarmKey === undefined ? {} : { swarmKey: await readSwarmKey(config.swarmKey) }
-  const isNew = (await mkdir(home.nodeDir, { recursive: true, mode: 0o700 })) !== undefined
+  const isNew = await makeFolder(home.nodeDir)
   const backend = await chooseBackend(context)
   const bootstrap = config.bootstrap.map(parseBootstrap)
   const isInFile = await remember(context, network, backend.kind)

@@ -1,5 +1,5 @@
 /** `pinsub nodes`: who is there and in step; `pinsub nodes trust|distrust PEER…`: who counts. */
-import { mkdir } from 'node:fs/promises'
+import { makeFolder } from '../../identity/folders.ts'
 import { addKnownNodes, distrustKnownNodes } from '../../identity/known-nodes-file.ts'
 import { sayOffset } from '../../protocol/clock-offset.ts'
 import { parseNodeId } from '../../protocol/known-nodes.ts'
@@ -60,7 +60,7 @@ function clock({ clock_off_ms: offset, clock_off: admitted }: NodeEvent): string
 /** Adds nodes to known_nodes. */
 export async function trust({ home, output }: Context, peers: readonly string[]): Promise<number> {
   const nodes = peers.map(parseNodeId)
-  await mkdir(home.dir, { recursive: true, mode: 0o700 })
+  await makeFolder(home.dir)
   const added = await addKnownNodes(home.knownNodes, new Map(nodes.map((node) => [node, `trusted ${today()}`])))
   for (const node of nodes) {
     output.event({ event: 'trusted', node, file: home.knownNodes, added: added.includes(node) })
@@ -72,7 +72,7 @@ export async function trust({ home, output }: Context, peers: readonly string[])
 /** Takes nodes out of known_nodes, so that none comes back by a first contact. */
 export async function distrust({ home, output }: Context, peers: readonly string[]): Promise<number> {
   const nodes = peers.map(parseNodeId)
-  await mkdir(home.dir, { recursive: true, mode: 0o700 })
+  await makeFolder(home.dir)
   const gone = await distrustKnownNodes(home.knownNodes, new Set(nodes), today())
   for (const node of nodes) {
     output.event({ event: 'distrusted', node, file: home.knownNodes, removed: gone.includes(node) })

@@ -1,6 +1,7 @@
 /** `pinsub show ID`: a command as it was signed, and with `--ssh` the files that `ssh-keygen -Y verify` takes. */
-import { mkdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
+import { makeFolder } from '../../identity/folders.ts'
 import { decodeCommand, networkOf, type Command } from '../../protocol/command.ts'
 import { openEnvelope, verifyEnvelope, type Envelope } from '../../protocol/envelope.ts'
 import { isoTime } from '../../protocol/line-fields.ts'
@@ -64,7 +65,7 @@ async function exportProof({ payload, signer, signature, author }: Envelope, id:
   ]
   const written: string[] = []
   try {
-    await mkdir(dir, { recursive: true })
+    await makeFolder(dir)
     for (const [file, content] of contents) {
       await writeNewFile(file, [content], 'remove it, or name another folder with --out DIR')
       written.push(file)

@@ -5,6 +5,7 @@ import { resolve } from 'node:path'
 import { addAbortSignal, type Readable } from 'node:stream'
 import { setImmediate } from 'node:timers/promises'
 import { readConfigFile, writeConfigFile } from '../../config/file.ts'
+import { fileError } from '../../identity/files.ts'
 import { systemClock } from '../../network/clock.ts'
 import { openStateExport, type StateExport } from '../../node/state-export.ts'
 import { openStateFile, StateFileError, type StateFile } from '../../node/state-file.ts'
@@ -96,9 +97,8 @@ async function openSource({ stdin, signal }: Context, file: string, name: string
     return await openStateFile(source as AsyncIterable<Uint8Array>)
   } catch (err) {
     if (err instanceof StateFileError) throw new CliError(EXIT.local, err.code, `${name}: ${err.message}`)
-    const { code, syscall, message } = err as NodeJS.ErrnoException
-    if (syscall === undefined) throw err
-    throw new CliError(EXIT.local, 'file', code === 'ENOENT' ? `there is no file ${file}` : `cannot read ${file}: ${message}`)
+    if ((err as NodeJS.ErrnoException).syscall === undefined) throw err
+    throw new CliError(EXIT.local, 'file', fileError(file, 'read', err).message)
   }
 }
 

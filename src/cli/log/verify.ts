@@ -1,6 +1,7 @@
 /** `pinsub log --verify FILE`: checks an exported log by itself, without a home or a network. */
 import { createReadStream } from 'node:fs'
 import { addAbortSignal, type Readable } from 'node:stream'
+import { fileError } from '../../identity/files.ts'
 import { splitLines } from '../../node/split-lines.ts'
 import { InvalidMessageError } from '../../protocol/errors.ts'
 import { MAX_LOG_LINE_BYTES } from '../../protocol/limits.ts'
@@ -58,8 +59,7 @@ async function* linesOf({ stdin, signal }: Context, file: string): AsyncGenerato
   try {
     yield* splitLines(source as AsyncIterable<Uint8Array>, MAX_LOG_LINE_BYTES)
   } catch (err) {
-    const { code, syscall, message } = err as NodeJS.ErrnoException
-    if (syscall === undefined) throw err
-    throw new CliError(EXIT.usage, 'file', code === 'ENOENT' ? `there is no file ${file}` : `cannot read ${file}: ${message}`)
+    if ((err as NodeJS.ErrnoException).syscall === undefined) throw err
+    throw new CliError(EXIT.usage, 'file', fileError(file, 'read', err).message)
   }
 }
