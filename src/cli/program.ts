@@ -1,5 +1,6 @@
 /** The command line: every command, its options and its help. What a command does is loaded when it runs. */
-import { Command, Option } from 'commander'
+import { Argument, Command, Option } from 'commander'
+import type { Shell } from './commands/completion.ts'
 import type { Context } from './context.ts'
 
 /** Runs a command's handler once the settings are known; set by `main`. */
@@ -308,8 +309,10 @@ Every option can be set as PINSUB_<OPTION> or in config.json. Exit codes: 0 done
       run(self.optsWithGlobals(), async (context) => (await import('./commands/demo.ts')).demo(context, path))
   )
 
-  command(program, 'completion <shell>', 'print a completion script for bash, zsh or fish').action((shell: string, _, self: Command) =>
-    run(self.optsWithGlobals(), async (context) => (await import('./commands/completion.ts')).completion(context, shell, program))
-  )
+  command(program, 'completion', 'print a completion script for bash, zsh or fish')
+    .addArgument(new Argument('<shell>').choices(['bash', 'zsh', 'fish']))
+    .action((shell: Shell, _, self: Command) =>
+      run(self.optsWithGlobals(), async (context) => (await import('./commands/completion.ts')).completion(context, shell, program))
+    )
   return program
 }

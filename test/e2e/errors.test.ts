@@ -47,7 +47,7 @@ describe('the command line', () => {
     [['send', 'pin', CID, '--jsno'], /unknown option '--jsno'[^]*--json/],
     [['send', 'pin', CID, '--timeout'], /'--timeout <time>' argument missing/],
     [['node', '--backend', 'ceph'], /'ceph' is invalid.*auto, helia, kubo/],
-    [['completion', 'tcsh'], /tcsh.*bash, zsh or fish/]
+    [['completion', 'tcsh'], /'tcsh' is invalid.*bash, zsh, fish/]
   ] as const)('%j is a usage error', async ([args, message]) => {
     const { code, stdout, stderr } = await net.sandbox.run(args)
     expect({ code, stdout }).toEqual({ code: 2, stdout: '' })

@@ -87,7 +87,13 @@ describe('completion', () => {
     ['pinsub --home /tmp send unpin --pin', ['--pinset']],
     ['pinsub send pin --name add --rep', ['--replicas']],
     ['pinsub keys ', ['gen', 'show', 'list', 'add']],
-    ['pinsub nodes t', ['trust']]
+    ['pinsub nodes t', ['trust']],
+    ['pinsub node --backend ', ['auto', 'helia', 'kubo']],
+    ['pinsub node --backend k', ['kubo']],
+    ['pinsub log --op un', ['unpin']],
+    ['pinsub log --source ', ['node', 'sender']],
+    ['pinsub completion z', ['zsh']],
+    ['pinsub send pin --key completion.ba', ['completion.bash']]
   ] as const)('bash completes %j', async ([line, expected]) => {
     const file = await script('bash')
     const words = line.split(' ')
