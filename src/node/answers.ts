@@ -92,13 +92,13 @@ export function createAnswers(
       at: pin.pinnedAt,
       ...(pin.bytes > 0 ? { bytes: pin.bytes } : {})
     } as const
-    return alone.map((held) => ({ ...row, pinset: held, ...formerAuthor(cid, held) }))
+    return alone.map((held) => ({ ...row, pinset: held, ...formerPin(cid, held) }))
   }
 
-  const formerAuthor = (cid: string, pinset: string): { author?: Author } => {
+  const formerPin = (cid: string, pinset: string): { author?: Author; name?: string } => {
     const pins = store.registers(cid).filter((register) => register.pinset === pinset && register.kind === 'pin')
     const [last] = pins.toSorted((a, b) => compareRank(b.rank, a.rank))
-    return last === undefined ? {} : { author: last.author }
+    return last === undefined ? {} : { author: last.author, ...(last.name === undefined ? {} : { name: last.name }) }
   }
 
   const statusRow = ({ pinset, want, by, state }: View): StatusRow => {

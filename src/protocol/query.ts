@@ -76,6 +76,8 @@ export interface StatusRow {
   readonly command?: CommandId
   /** Of what is `unowned`: whose pin it was, whose word counts no more. */
   readonly author?: Author
+  /** Of what is `unowned`: the name that this pin had. */
+  readonly name?: string
   /** When it came into this state by the node's clock, milliseconds since the epoch. */
   readonly at: number
 }
@@ -284,7 +286,7 @@ function statusToWire(row: StatusRow): Record<string, unknown> {
 
 function statusFromWire(value: unknown): StatusRow {
   const map = wire.fields(value, 'row')
-  const { op, bytes, code, check, command, author } = map
+  const { op, bytes, code, check, command, author, name } = map
   return {
     cid: wire.cid(map['cid'], 'cid'),
     pinset: wire.label(map['pinset'], 'pinset'),
@@ -295,6 +297,7 @@ function statusFromWire(value: unknown): StatusRow {
     ...(check === undefined ? {} : { check: oneOf(CHECKS, check, 'check') }),
     ...(command === undefined ? {} : { command: commandFrom(command) }),
     ...(author === undefined ? {} : { author: wire.author(author, 'author') }),
+    ...(name === undefined ? {} : { name: wire.text(name, 'name', MAX_NAME_BYTES) }),
     at: wire.uint(map['at'], 'at')
   }
 }

@@ -245,7 +245,8 @@ export function itemsOf(op: Op, cids: readonly CID[], options: SendOptions, orig
   for (const cid of cids) {
     const key = cidKey(cid)
     if (seen.has(key)) continue
-    const { name, replicas } = options
+    const { replicas } = options
+    const name = options.names?.get(cid.toString()) ?? options.name
     const operation: PinOperation | UnpinOperation =
       op === 'unpin'
         ? { op, cid }

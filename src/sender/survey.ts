@@ -77,6 +77,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     ...(row.bytes === undefined ? {} : { bytes: row.bytes }),
     ...(row.check === undefined ? {} : { check: row.check }),
     ...(row.author === undefined ? {} : { author: row.author }),
+    ...(row.name === undefined ? {} : { name: row.name }),
     at: new Date(row.at).toISOString(),
     source: 'live',
     trusted: census.trusted(node)

@@ -89,6 +89,8 @@ export interface StatusEvent {
   readonly check?: 'held' | 'missing' | 'damaged' | 'unknown'
   /** Of what is `unowned`: fingerprint of the key whose pin it was. */
   readonly author?: string
+  /** Of what is `unowned`: the name that this pin had. */
+  readonly name?: string
   /** When the node came into this state. */
   readonly at: string
   /** Asked just now, or its last signed word kept here. */
@@ -165,6 +167,8 @@ export type AdminEvent =
 export interface SendOptions {
   /** Shown in listings. */
   readonly name?: string
+  /** Names of single CIDs, as events spell these; `name` is for the others. */
+  readonly names?: ReadonlyMap<string, string>
   /** `default` unless said. */
   readonly pinset?: string
   /** Replication factor, signed into the command. */

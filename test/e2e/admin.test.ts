@@ -27,7 +27,7 @@ async function colleague(name: string): Promise<{ home: string; line: string; fi
 async function addFile(home: string, text: string): Promise<{ cid: string; code: number | null }> {
   const file = net.sandbox.path(`${text}.txt`)
   writeFileSync(file, text)
-  const { stdout, code } = await net.sandbox.run(['add', file, '--home', home, '--timeout', '20s'])
+  const { stdout, code } = await net.sandbox.run(['add', file, '--name', text, '--home', home, '--timeout', '20s'])
   return { cid: stdout.trim(), code }
 }
 
@@ -54,13 +54,14 @@ test('a key is let in everywhere, pins, is revoked, and what it had pinned is ta
   expect(revoked).toMatchObject({ code: 0 })
   expect((await sent(ann.home, ['send', 'unpin', cid])).code).toBe(4)
   const status = only((await net.as(['status'])).events, 'status')
-  expect(status).toMatchObject(Array.from({ length: 3 }, () => ({ cid, status: 'unowned', author: ann.fingerprint })))
+  expect(status).toMatchObject(Array.from({ length: 3 }, () => ({ cid, status: 'unowned', author: ann.fingerprint, name: 'from ann' })))
 
   const adopted = await net.as(['adopt'])
   expect(adopted).toMatchObject({ code: 0 })
   expect(only((await net.as(['status'])).events, 'status')).toMatchObject(
     Array.from({ length: 3 }, () => ({ cid, status: 'pinned', op: 'pin' }))
   )
+  expect(only((await net.as(['ls'])).events, 'pin')).toMatchObject([{ cid, name: 'from ann' }])
   expect((await net.as(['adopt'])).code).toBe(0)
 })
 

@@ -48,7 +48,8 @@ const statusRow = fc
       bytes: fc.maxSafeNat(),
       code: fc.constantFrom('timeout', 'quota', 'unauthorised'),
       check: fc.constantFrom('held', 'missing', 'damaged', 'unknown'),
-      command
+      command,
+      name: fc.string({ maxLength: 50 })
     })
   )
   .map(([row, rest]) => ({ ...row, ...rest }))

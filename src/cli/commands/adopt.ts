@@ -8,6 +8,9 @@ import { exitOf } from '../admin-view.ts'
 import { showSending } from '../sending-view.ts'
 import { openSender } from '../sender.ts'
 
+/** CIDs of one pinset that nobody who counts wants, with the name that each had. */
+export type Unowned = ReadonlyMap<string, string | undefined>
+
 /** Runs the command. */
 export async function adopt(context: Context, flags: { readonly pinset?: string }): Promise<number> {
   const { output } = context
@@ -17,31 +20,31 @@ export async function adopt(context: Context, flags: { readonly pinset?: string 
     output.result('Nothing is unowned: all that the nodes hold is wanted by a key that counts.')
     return EXIT.ok
   }
-  return exitOf(await overPinsets(unowned, (pinset, cids) => show(context, sender, 'pin', pinset, cids)))
+  return exitOf(await overPinsets(unowned, (pinset, pins) => show(context, sender, 'pin', pinset, pins)))
 }
 
-/** What nodes hold for nobody, by pinset. */
+/** What nodes hold for nobody, by pinset: CIDs and the names that they had. */
 export async function findUnowned(
   sender: Sender,
   { signal }: Context,
   isMeant: (row: StatusEvent) => boolean
-): Promise<Map<string, Set<string>>> {
-  const found = new Map<string, Set<string>>()
+): Promise<Map<string, Map<string, string | undefined>>> {
+  const found = new Map<string, Map<string, string | undefined>>()
   for await (const row of sender.status(undefined, { signal })) {
     if (row.status !== 'unowned' || row.source !== 'live' || !isMeant(row)) continue
-    const cids = found.get(row.pinset) ?? new Set()
-    found.set(row.pinset, cids.add(row.cid))
+    const pins = found.get(row.pinset) ?? new Map<string, string | undefined>()
+    found.set(row.pinset, pins.set(row.cid, row.name ?? pins.get(row.cid)))
   }
   return found
 }
 
 /** Does something for one pinset after the other; the worst outcome of them. */
 export async function overPinsets(
-  found: ReadonlyMap<string, ReadonlySet<string>>,
-  act: (pinset: string, cids: readonly string[]) => Promise<Outcome>
+  found: ReadonlyMap<string, Unowned>,
+  act: (pinset: string, pins: Unowned) => Promise<Outcome>
 ): Promise<Outcome> {
   const outcomes: Outcome[] = []
-  for (const [pinset, cids] of found) outcomes.push(await act(pinset, [...cids]))
+  for (const [pinset, pins] of found) outcomes.push(await act(pinset, pins))
   return worst(outcomes)
 }
 
@@ -51,9 +54,11 @@ export function worst(outcomes: readonly Outcome[]): Outcome {
 }
 
 /** Pins or unpins CIDs in a pinset, and shows it. */
-export function show(context: Context, sender: Sender, op: 'pin' | 'unpin', pinset: string, cids: readonly string[]): Promise<Outcome> {
+export function show(context: Context, sender: Sender, op: 'pin' | 'unpin', pinset: string, pins: Unowned): Promise<Outcome> {
+  const cids = [...pins.keys()]
+  const names = new Map([...pins].flatMap(([cid, name]) => (name === undefined ? [] : [[cid, name] as const])))
   const { config, output, signal } = context
   output.note(`${op === 'pin' ? 'Taking over' : 'Dropping'} ${count(cids.length, 'CID')} in pinset ${pinset}`)
-  const options = { pinset, signal, timeout: config.timeout, ...(config.wait === undefined ? {} : { wait: config.wait }) }
+  const options = { pinset, names, signal, timeout: config.timeout, ...(config.wait === undefined ? {} : { wait: config.wait }) }
   return showSending(sender, op === 'pin' ? sender.pin(cids, options) : sender.unpin(cids, options), context)
 }
