@@ -8,6 +8,7 @@ import { createSeedSigner, SEED_BYTES, type Signer } from '../protocol/signature
 import { createSender, type Sender } from '../sender/sender.ts'
 import { requireNetwork, type Context } from './context.ts'
 import { publicKey, signingKey } from './key.ts'
+import { ownAgent } from './own-agent.ts'
 
 /**
  * Opens a sender that only asks: it signs nothing, so that a key with a passphrase stays locked, and where the home has no key, as on
@@ -19,7 +20,8 @@ export async function openReader(context: Context): Promise<Sender> {
   return openSender(context, createSeedSigner(randomBytes(SEED_BYTES)))
 }
 
-/** Opens the sender of this home, signing with `signer`, else with the key of the settings; the caller stops it. */
+/** Opens the sender of this home, signing with `signer`, else with the key of the settings; it begins with the agent of this home where no other node is named. The caller
+ * stops it. */
 export async function openSender(context: Context, signer?: Signer): Promise<Sender> {
   const { config, home, version } = context
   const network = requireNetwork(context)
@@ -32,7 +34,7 @@ export async function openSender(context: Context, signer?: Signer): Promise<Sen
   return createSender({
     network,
     key,
-    bootstrap: config.bootstrap.map(parseBootstrap),
+    bootstrap: config.bootstrap.length === 0 ? await ownAgent(context) : config.bootstrap.map(parseBootstrap),
     ...(known.exists ? { knownNodes: known.nodes.keys() } : {}),
     ledger: home.ledger,
     userAgent: `pinsub/${version}`,

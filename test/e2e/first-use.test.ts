@@ -4,6 +4,7 @@ import { readFile, readdir, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { beforeEach, expect, onTestFinished, test } from 'vitest'
 import { createSandbox, type Sandbox } from '../support/cli.ts'
+import { freePort } from '../support/free-port.ts'
 import { agentArgs, only, startAgent } from './network.ts'
 
 const CID = 'bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku'
@@ -169,6 +170,24 @@ test('one home for both: a sender beside the running node', async () => {
   const { events } = await sandbox.run(['ls', '--home', home, '--bootstrap', node.address, '--json'])
   expect(events).toEqual([expect.objectContaining({ event: 'pin', cid: CID, nodes: [node.peer] })])
   expect((await node.process.end()).code).toBe(0)
+})
+
+test('a home finds its own agent where it knows no other node', async () => {
+  const home = sandbox.path('home')
+  await sandbox.run(['init', '--home', home])
+  const listen = `/ip4/0.0.0.0/tcp/${await freePort()}`
+  const node = await startAgent(sandbox, home, ['node', '--json', '--home', home, '--listen', listen, '--backend', 'helia'])
+  expect(await sandbox.run(['nodes', '--home', home, '--json'])).toMatchObject({
+    code: 0,
+    events: [{ event: 'node', node: node.peer, state: 'online' }]
+  })
+  expect((await sandbox.run(['ls', '--home', home])).code).toBe(0)
+  await node.process.end()
+  const { code, stderr } = await sandbox.run(['ls', '--home', home])
+  expect({ code, stderr }).toEqual({
+    code: 5,
+    stderr: expect.stringMatching(/127\.0\.0\.1:\d+ refused the connection: is "pinsub node" running/)
+  })
 })
 
 test('--print-unit prints a unit that runs this home', async () => {

@@ -13,10 +13,8 @@ import { requireNetwork, type Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { bytes, count, shellWord, shortNode } from '../format.ts'
 import { collectStartGarbage } from '../garbage.ts'
+import { LISTEN } from '../own-agent.ts'
 import { printUnit } from '../unit.ts'
-
-/** Listens on every address of the machine unless told otherwise. */
-const LISTEN = ['/ip4/0.0.0.0/tcp/4101', '/ip6/::/tcp/4101']
 
 /** Flags that the first start writes to config.json, so that the next one needs none of them. */
 const KEPT = ['listen', 'announce', 'authorized-keys', 'swarm-key', 'kubo-api', 'start-daemon', 'tag', 'capacity', 'mdns', 'remote-keys']
