@@ -7,8 +7,9 @@ import { createSeedSigner, SEED_BYTES, publicKeyOfSeed, type Signer } from '../p
 import { authorOf, formatPublicKey, keyBlob, parseKeyBase64, type Author } from '../protocol/ssh-key.ts'
 import { loadBcrypt } from './bcrypt.ts'
 import { IdentityError } from './errors.ts'
-import { createFile, readSmallFile, type SmallFile } from './files.ts'
+import { createFile, readSmallFile } from './files.ts'
 import { exists } from './folders.ts'
+import { requirePrivate } from './secret-file.ts'
 
 /** An RSA key of 16,384 bits takes 13 KB; larger is no key. */
 const MAX_KEY_BYTES = 32 * 1024
@@ -101,16 +102,6 @@ export async function openKeyFile({ path, file }: Extract<KeyMaterial, { kind: '
       throw new IdentityError('encrypted', path, `${path} is encrypted with a passphrase, and none was given`, { cause: err })
     }
   }
-}
-
-/** Refuses a secret of ours that others may read. Throws {@link IdentityError} `permissions`. */
-export function requirePrivate(path: string, { mode, uid }: SmallFile): void {
-  if (process.platform === 'win32' || uid !== process.getuid?.() || (mode & 0o077) === 0) return
-  throw new IdentityError(
-    'permissions',
-    path,
-    `${path} can be read by others (mode ${mode.toString(8).padStart(4, '0')}), so it is not used: chmod 600 ${path}`
-  )
 }
 
 /** The key in a public key line; undefined for any other text. */

@@ -1,7 +1,6 @@
 /** A passphrase that lies in a file, for programs that nobody sits in front of. */
 import { IdentityError } from './errors.ts'
-import { readSmallFile } from './files.ts'
-import { requirePrivate } from './key-file.ts'
+import { readSecretFile } from './secret-file.ts'
 
 const MAX_BYTES = 64 * 1024
 
@@ -10,11 +9,8 @@ const MAX_BYTES = 64 * 1024
  * private key), `empty`.
  */
 export async function readPassphraseFile(path: string): Promise<string> {
-  const read = await readSmallFile(path, MAX_BYTES).catch((err: IdentityError) => {
-    throw err.code === 'missing' ? new IdentityError('missing', path, `there is no passphrase file ${path}`, { cause: err }) : err
-  })
-  requirePrivate(path, read)
-  const [line = ''] = read.text.split(/\r?\n/, 1)
+  const text = await readSecretFile(path, MAX_BYTES, 'there is no passphrase file')
+  const [line = ''] = text.split(/\r?\n/, 1)
   if (line === '') throw new IdentityError('empty', path, `the first line of ${path} is empty: it must hold the passphrase`)
   return line
 }

@@ -2,8 +2,7 @@
 import { InvalidTextError } from '../protocol/errors.ts'
 import { parseSwarmKey } from '../protocol/swarm-key.ts'
 import { IdentityError } from './errors.ts'
-import { readSmallFile } from './files.ts'
-import { requirePrivate } from './key-file.ts'
+import { readSecretFile } from './secret-file.ts'
 
 /** A key file has 96 bytes; larger is none. */
 const MAX_BYTES = 1024
@@ -13,12 +12,9 @@ const MAX_BYTES = 1024
  * `key` (not in Kubo's format).
  */
 export async function readSwarmKey(path: string): Promise<Uint8Array> {
-  const read = await readSmallFile(path, MAX_BYTES).catch((err: IdentityError) => {
-    throw err.code === 'missing' ? new IdentityError('missing', path, `there is no swarm key ${path}`, { cause: err }) : err
-  })
-  requirePrivate(path, read)
+  const text = await readSecretFile(path, MAX_BYTES, 'there is no swarm key')
   try {
-    return parseSwarmKey(read.text)
+    return parseSwarmKey(text)
   } catch (err) {
     throw err instanceof InvalidTextError ? new IdentityError('key', path, `${path} is no swarm key: ${err.message}`, { cause: err }) : err
   }

@@ -32,6 +32,9 @@ export type OperationState =
 /** The name of a state. */
 export type Status = OperationState['status']
 
+/** States in which an operation stays until another command says something: PROTOCOL.md section 5. */
+export const FINAL_STATUSES: ReadonlySet<Status> = new Set(['pinned', 'unpinned', 'superseded', 'refused', 'applied'])
+
 /** One node's answer to one command. The higher `sequence` of a node and command replaces the lower. */
 export interface Ack {
   readonly node: NodeId

@@ -2,7 +2,7 @@
 import type { Verdict } from '../network/bus.ts'
 import type { PresenceTable } from '../network/presence-table.ts'
 import type { Refusal } from '../network/refusals.ts'
-import { decodeAck, type Status } from '../protocol/ack.ts'
+import { decodeAck, FINAL_STATUSES } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import { openEnvelope, verifyEnvelope, type CommandId } from '../protocol/envelope.ts'
 import { InvalidMessageError } from '../protocol/errors.ts'
@@ -24,9 +24,6 @@ export interface Words {
   /** Writes what is still to be kept. */
   stop(): void
 }
-
-/** States in which an operation stays until something new is said: PROTOCOL.md section 5. */
-const FINAL: ReadonlySet<Status> = new Set(['pinned', 'unpinned', 'superseded', 'refused', 'applied'])
 
 /** Receipts are written this long after they came, or when there are so many of them. */
 const KEEP_MS = 100
@@ -73,7 +70,7 @@ export function createWords(
         const ack = decodeAck(sound, network)
         if (!own.has(ack.command)) return 'ignore'
         const accepted = ack.states.some(({ status }) => status !== 'refused')
-        const settled = ack.states.every(({ status }) => FINAL.has(status))
+        const settled = ack.states.every(({ status }) => FINAL_STATUSES.has(status))
         keepSoon({ command: ack.command, node: ack.node, sequence: ack.sequence, envelope: bytes, accepted, settled })
         tell({ type: 'ack', node: ack.node, command: ack.command, sequence: ack.sequence, states: ack.states })
         return 'accept'

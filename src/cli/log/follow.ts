@@ -1,6 +1,6 @@
 /** The log as it grows: what comes, and what became of it. */
 import { setTimeout } from 'node:timers/promises'
-import type { Status } from '../../protocol/ack.ts'
+import { FINAL_STATUSES, type Status } from '../../protocol/ack.ts'
 import { stateWord, toLogEntry, type CommandRow, type LogEntry, type LogRow, type LoggedCommand } from '../../protocol/log-entry.ts'
 import type { LogPlace, LogReader } from '../../storage/log-reader.ts'
 
@@ -15,9 +15,6 @@ const MAX_WATCHED = 500
 
 /** States in which nobody looks: something is being done. */
 const MOVING: ReadonlySet<Status> = new Set(['accepted', 'queued', 'pinning'])
-
-/** States that change only by what another command says: PROTOCOL.md section 5. */
-const FINAL: ReadonlySet<Status> = new Set(['pinned', 'unpinned', 'superseded', 'refused'])
 
 /** A log that is followed, from a place on. */
 export interface Followed {
@@ -107,7 +104,7 @@ function isMoving(entry: LoggedCommand): boolean {
 
 /** Of what was sent another node may always speak. */
 function isOver(entry: LoggedCommand): boolean {
-  return entry.source === 'node' && statusesOf(entry).every((status) => FINAL.has(status))
+  return entry.source === 'node' && statusesOf(entry).every((status) => FINAL_STATUSES.has(status))
 }
 
 /** Without what changes from one try to the next. */
