@@ -22,11 +22,9 @@ function version(): string {
 export async function main(argv: readonly string[]): Promise<number> {
   const { stdin, stdout, stderr, env } = process
   const stop = new AbortController()
-  let interrupted = false
-  const onSignal = (name: NodeJS.Signals): void => {
+  const onSignal = (): void => {
     // The first asks for a clean end, the second takes it.
     if (stop.signal.aborted) process.exit(EXIT.interrupted)
-    interrupted = name === 'SIGINT'
     stop.abort(new DOMException('interrupted', 'AbortError'))
     setTimeout(() => process.exit(EXIT.interrupted), GRACE_MS).unref()
   }
@@ -66,7 +64,7 @@ export async function main(argv: readonly string[]): Promise<number> {
         output.event({ event: 'error', code: 'usage', message: harmless(err.message.replace(/^error: /, '')), hint: 'pinsub --help' })
       code = err.exitCode === 0 ? EXIT.ok : EXIT.usage
     } else if (stop.signal.aborted) {
-      code = interrupted ? EXIT.interrupted : EXIT.ok
+      code = EXIT.interrupted
     } else {
       code = report(err, output, stderr, isVerbose)
     }

@@ -3,8 +3,8 @@ import { IdentityError } from './errors.ts'
 import { readSmallFile, type SmallFile } from './files.ts'
 
 /**
- * The text of a secret of at most `max` bytes; `missing` is said, before the path, where there is none. Throws {@link IdentityError}: `missing`, `unreadable`, `size`,
- * `permissions`.
+ * The text of a secret of at most `max` bytes; `missing` is said, before the path, where there is none.
+ * Throws {@link IdentityError}: `missing`, `unreadable`, `size`, `permissions`.
  */
 export async function readSecretFile(path: string, max: number, missing: string): Promise<string> {
   const read = await readSmallFile(path, max).catch((err: IdentityError) => {

@@ -41,14 +41,14 @@ test.runIf(platform === 'linux')('an agent bounds its young generation, under th
   expect({ option, command }).toEqual({ option: '--max-semi-space-size=4', command: 'node' })
 })
 
-test('Ctrl-C ends a program that waits for its list', async () => {
+test.for(['SIGINT', 'SIGTERM'] as const)('%s ends a program that waits for its list, and it was not done', async (signal) => {
   const home = sandbox.path('home')
   await sandbox.run(['init', '--home', home])
   const sending = sandbox.start(['send', 'pin', '-', '--home', home, '--json'], { stdin: null })
   // Once it reads, what is bad in its list would end it; until then nothing can be seen of it.
   sending.child.stdin.write('bafkreihdwdcefgh4dqkjv67uzcmw7ojee6xedzdetojuzjevtenxquvyku\n')
   await new Promise((resolve) => sending.child.stdin.write('#'.repeat(1 << 20), resolve))
-  expect(await sending.end('SIGINT')).toMatchObject({ code: 130, stdout: '', stderr: '' })
+  expect(await sending.end(signal)).toMatchObject({ code: 130, stdout: '', stderr: '' })
 })
 
 test('SIGHUP reads authorized_keys again', async () => {
