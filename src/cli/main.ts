@@ -36,6 +36,8 @@ export async function main(argv: readonly string[]): Promise<number> {
     stderr.write(`pinsub: cannot write to stdout: ${err.message}\n`)
     process.exit(EXIT.local)
   })
+  // Words that nobody reads any more end nothing.
+  stderr.on('error', () => {})
   // Timers of the network room do not keep a program alive; the command that runs does.
   const alive = setInterval(() => {}, 1 << 30)
 
@@ -60,8 +62,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     await program.parseAsync(argv, { from: 'user' })
   } catch (err) {
     if (err instanceof CommanderError) {
-      if (err.exitCode !== 0)
-        output.event({ event: 'error', code: 'usage', message: harmless(err.message.replace(/^error: /, '')), hint: 'pinsub --help' })
+      if (err.exitCode !== 0) output.event({ event: 'error', code: 'usage', message: usageMessage(err), hint: 'pinsub --help' })
       code = err.exitCode === 0 ? EXIT.ok : EXIT.usage
     } else if (stop.signal.aborted) {
       code = EXIT.interrupted
@@ -72,6 +73,11 @@ export async function main(argv: readonly string[]): Promise<number> {
     clearInterval(alive)
   }
   return code
+}
+
+/** Where the help is shown because a command is missing, commander has no words. */
+function usageMessage({ code, message }: CommanderError): string {
+  return code === 'commander.help' ? 'no command was given' : harmless(message.replace(/^error: /, ''))
 }
 
 /** A usage error quotes what was given; a private key that was given by mistake must not end in a log. */

@@ -55,13 +55,12 @@ describe('the command line', () => {
   })
 
   test('--json tells of usage errors too', async () => {
-    for (const args of [
-      ['sned', '--json'],
-      ['--json', 'send', 'pin', CID, '--nope']
-    ]) {
+    for (const args of [['sned', '--json'], ['--json', 'send', 'pin', CID, '--nope'], ['--json'], ['send', '--json']]) {
       const { code, events } = await net.sandbox.run(args)
       expect(code).toBe(2)
-      expect(events).toEqual([expect.objectContaining({ event: 'error', code: 'usage' })])
+      expect(events).toEqual([
+        expect.objectContaining({ event: 'error', code: 'usage', message: expect.stringMatching(/unknown|no command/) })
+      ])
     }
   })
 
@@ -82,6 +81,7 @@ describe('the command line', () => {
 
   test('a CID that is none is named', async () => {
     await fails(2, /"bafynope" is not a CID/, ['send', 'pin', CID, 'bafynope', '--home', net.home])
+    expect((await net.as(['status', 'bafynope'])).events).toMatchObject([{ event: 'error', hint: 'nothing was asked' }])
     await fails(2, /"QmShort" is not a CID/, ['status', 'QmShort', '--home', net.home])
   })
 })

@@ -98,3 +98,9 @@ test('a reader that goes away early is no error', async () => {
   const { code, stdout, stderr } = await sandbox.spawn('sh', ['-c', '"$0" "$1" completion bash | head -1', process.execPath, PINSUB]).ended
   expect({ code, stdout, stderr }).toEqual({ code: 0, stdout: '# pinsub completion for bash\n', stderr: '' })
 })
+
+test('a reader of stderr that goes away early changes nothing', async () => {
+  const script = '{ "$0" "$1" keys 2>&1; echo $? >code; } | :'
+  await sandbox.spawn('sh', ['-c', script, process.execPath, PINSUB]).ended
+  expect(await readFile(sandbox.path('code'), 'utf8')).toBe('2\n')
+})

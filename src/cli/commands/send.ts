@@ -15,7 +15,7 @@ export interface SendFlags {
 
 /** Runs the command. */
 export async function send(context: Context, op: Op, args: readonly string[], flags: SendFlags): Promise<number> {
-  const cids = await readCids(args, context)
+  const cids = await readCids(args, context, 'nothing was sent')
   await using sender = await openSender(context)
   const options = sendOptions(context, flags)
   const outcome = await showSending(sender, op === 'pin' ? sender.pin(cids, options) : sender.unpin(cids, options), context)

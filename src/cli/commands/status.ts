@@ -15,7 +15,7 @@ export async function status(
   { check = false }: { readonly check?: boolean } = {}
 ): Promise<number> {
   const { config, output, signal } = context
-  const cids = args.length === 0 ? undefined : await readCids(args, context)
+  const cids = args.length === 0 ? undefined : await readCids(args, context, 'nothing was asked')
   await using sender = await openReader(context)
   if (check) output.note('Every node reads all of what it holds first: that takes as long as its disk does.')
   const looked = new Map<string, number>()
