@@ -51,6 +51,8 @@ export interface LinksPorts {
   readonly bus: Bus
   readonly clock: Clock
   readonly presence?: PresenceTable
+  /** Nodes of the presence table to which links are held before others; none unless said. */
+  isKnown?(node: NodeId): boolean
   /** Who answered at a held address without /p2p, each time it is linked to anew. */
   onAnswer?(address: string, peer: NodeId): void
   /** A held address answers with another swarm key, or one of the two has none; told once an address. */
@@ -104,11 +106,12 @@ export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
 
   const others = (): number => [...targets.values()].filter(({ held }) => !held).length
 
-  /** Which nodes of the presence table to hold links to: those linked already, then those that are heard, then the silent. */
+  /** Which nodes of the presence table to hold links to: known ones, then those linked already, then those that are heard, then the silent. */
   const choose = (): void => {
     choosing = undefined
     if (presence === undefined || !started) return
-    const worth = (node: NodeId, online: boolean): number => (redialer.isLinked(node) ? 2 : online ? 1 : 0)
+    const worth = (node: NodeId, online: boolean): number =>
+      (ports.isKnown?.(node) === true ? 3 : 0) + (redialer.isLinked(node) ? 2 : online ? 1 : 0)
     const chosen = presence
       .all()
       .filter((entry) => targets.get(entry.presence.node)?.held !== true)

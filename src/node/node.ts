@@ -43,6 +43,7 @@ import { createRefusalBook } from './refusal-book.ts'
 import { createRetention } from './retention.ts'
 import { openCommandSets } from './sets.ts'
 import { createSettler, type Changes } from './settle.ts'
+import { sharers } from './sharers.ts'
 import { createShell } from './shell.ts'
 import { openStandings } from './standings.ts'
 import { createStartHold } from './start-hold.ts'
@@ -150,7 +151,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
     const meet = createFirstContact({ file: files.knownNodes }, { clock, log })
     const onAnswer = (address: string, peer: NodeId): void => void meet(address, peer)
     const onWrongKey = ({ message }: Error): void => log.warn(message)
-    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence, onAnswer, onWrongKey })
+    const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence, isKnown, onAnswer, onWrongKey })
     const backend = await openBackend(options.backend, network, { libp2p: host.libp2p, clock })
     const backendWatch = createBackendWatch({}, { backend, clock, log, random })
     const describeBackend = createBackendPresence({ backend, watch: backendWatch })

@@ -130,8 +130,9 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
   })
   const knownNodes = options.knownNodes === undefined ? undefined : new Set(options.knownNodes)
   const bus = createBus({ network }, { host, clock })
-  const presence = createPresenceTable({ network, isKnown: (node) => knownNodes?.has(node) === true }, { clock })
-  const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence })
+  const isKnown = (node: NodeId): boolean => knownNodes?.has(node) === true
+  const presence = createPresenceTable({ network, isKnown }, { clock })
+  const links = createLinks({ bootstrap: options.bootstrap }, { host, bus, clock, presence, isKnown })
   const census = createCensus(knownNodes, presence)
   const everyNode = createCensus(knownNodes, presence, { eachNode: true })
   const rollCall = createRollCall({ presence, clock })

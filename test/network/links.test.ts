@@ -1,20 +1,28 @@
 import { createServer } from 'node:net'
 import { generateKeyPair } from '@libp2p/crypto/keys'
+import type { PrivateKey } from '@libp2p/interface'
 import { describe, expect, test } from 'vitest'
 import { systemClock } from '../../src/network/clock.ts'
 import { createHost } from '../../src/network/host.ts'
 import { createLinks, type Links, type LinksOptions } from '../../src/network/links.ts'
 import { createPresenceTable, type PresenceTable } from '../../src/network/presence-table.ts'
+import type { Signer } from '../../src/protocol/signature.ts'
+import { author } from '../support/author.ts'
 import { createTcpProxy } from '../support/tcp-proxy.ts'
 import { bytesOf, LOOPBACK, startPeer, until, within, type Peer } from './helpers.ts'
 import { presenceOf, signerOf } from './presences.ts'
 
 const FAST = { dial: 1_000, redialFirst: 50, redialMost: 100, pingEvery: 50, pingDead: 300 }
 
-async function startLinks(peer: Peer, options: Partial<LinksOptions> = {}, presence?: PresenceTable): Promise<Links & AsyncDisposable> {
+async function startLinks(
+  peer: Peer,
+  options: Partial<LinksOptions> = {},
+  presence?: PresenceTable,
+  isKnown: (node: string) => boolean = () => false
+): Promise<Links & AsyncDisposable> {
   const links = createLinks(
     { bootstrap: [], timing: FAST, ...options },
-    { host: peer.host, bus: peer.bus, clock: systemClock, ...(presence === undefined ? {} : { presence }) }
+    { host: peer.host, bus: peer.bus, clock: systemClock, isKnown, ...(presence === undefined ? {} : { presence }) }
   )
   await links.start()
   return { ...links, [Symbol.asyncDispose]: () => links.stop() }
@@ -164,6 +172,21 @@ describe('from presence', () => {
     } finally {
       for (const node of nodes) await node.peer[Symbol.asyncDispose]()
     }
+  })
+
+  test('known nodes have their links, however many others were heard of and linked before', async () => {
+    await using peer = await startPeer({ listen: [] })
+    const keys = await Promise.all([1, 2].map(() => generateKeyPair('Ed25519')))
+    const [stranger, known] = keys.map(signerOf) as [Signer, Signer]
+    await using linked = await startPeer({ key: keys[0] as PrivateKey })
+    await using late = await startPeer({ key: keys[1] as PrivateKey })
+    const table = createPresenceTable({ network: 'test-net' }, { clock: systemClock })
+    await using links = await startLinks(peer, { maxLinks: 2 }, table, (node) => node === late.host.id)
+    table.offer(await presenceOf(stranger, { addresses: [bare(linked.address)] }))
+    await until('the stranger is linked', () => links.peers().includes(linked.host.id))
+    for (let i = 0; i < 20; i++) table.offer(await presenceOf(author(`sybil ${i}`), { addresses: ['/ip4/127.0.0.1/tcp/1'] }))
+    table.offer(await presenceOf(known, { addresses: [bare(late.address)] }))
+    await until('the known one is linked', () => links.peers().includes(late.host.id))
   })
 })
 
