@@ -1,9 +1,11 @@
 import { withBitswap, type BitswapBlockBrokerInit } from '@helia/bitswap'
-import type { AbortOptions, Libp2p, PeerId } from '@libp2p/interface'
+import type { AbortOptions, Libp2p, PeerId, StreamHandler, StreamHandlerOptions } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { identity } from 'multiformats/hashes/identity'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
-import { MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
+import { guardFields } from '../network/field-guard.ts'
+import { MAX_BITSWAP_FIELDS, MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
+import type { Shape } from '../protocol/protobuf-frames.ts'
 import { ContentError } from './errors.ts'
 import type { Outlet, Streams } from './streams.ts'
 
@@ -26,6 +28,14 @@ export interface Bitswap {
 /** The protocol's name, see https://specs.ipfs.tech/bitswap-protocol/. */
 export const BITSWAP = '/ipfs/bitswap/1.2.0'
 
+/** A bitswap message: wants, blocks, and words on whether blocks are there. */
+export const MESSAGE: Shape = {
+  1: { 1: { 1: 'bytes', 2: 'number', 3: 'number', 4: 'number', 5: 'number' }, 2: 'number' },
+  3: { 1: 'bytes', 2: 'bytes' },
+  4: { 1: 'bytes', 2: 'number' },
+  5: 'number'
+}
+
 const HASHERS: ReadonlyMap<number, unknown> = new Map<number, unknown>(
   [sha256, sha512, identity].map((hasher) => [hasher.code, hasher] as const)
 )
@@ -46,7 +56,15 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
   const helia = {
     status: 'starting',
     libp2p: {
-      handle: libp2p.handle.bind(libp2p),
+      handle: (protocols: string[], handler: StreamHandler, options: StreamHandlerOptions) =>
+        libp2p.handle(
+          protocols,
+          (stream, connection) => {
+            guardFields(stream, MESSAGE, MAX_BITSWAP_FIELDS)
+            return handler(stream, connection)
+          },
+          options
+        ),
       unhandle: libp2p.unhandle.bind(libp2p),
       register: libp2p.register.bind(libp2p),
       unregister: libp2p.unregister.bind(libp2p),

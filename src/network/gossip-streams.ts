@@ -5,11 +5,23 @@
 import type { GossipSubComponents } from '@libp2p/gossipsub'
 import type { Connection, PeerId, Stream, Topology } from '@libp2p/interface'
 import type { Clock } from '../protocol/clock.ts'
+import { MAX_GOSSIP_FIELDS } from '../protocol/limits.ts'
+import type { Shape } from '../protocol/protobuf-frames.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
+import { guardFields } from './field-guard.ts'
 import type { HostLibp2p } from './host.ts'
 
 /** The protocols, best first; floodsub has no scores and is not spoken. */
 const PROTOCOLS = ['/meshsub/1.2.0', '/meshsub/1.1.0', '/meshsub/1.0.0']
+
+const IDS: Shape = { 1: 'bytes', 2: 'bytes' }
+
+/** A gossip frame, see https://github.com/libp2p/specs/tree/master/pubsub: subscriptions, messages, and what is offered, asked for, grafted and pruned. */
+export const RPC: Shape = {
+  1: { 1: 'number', 2: 'bytes' },
+  2: { 1: 'bytes', 2: 'bytes', 3: 'bytes', 4: 'bytes', 5: 'bytes', 6: 'bytes' },
+  3: { 1: IDS, 2: IDS, 3: IDS, 4: { 1: 'bytes', 2: IDS, 3: 'number' }, 5: IDS }
+}
 
 /** A peer that takes longer to open a stream is tried again. */
 const OPEN_MS = 3_000
@@ -121,6 +133,7 @@ export function createGossipStreams(ports: {
       libp2p.handle(
         protocol,
         (stream, connection) => {
+          guardFields(stream, RPC, MAX_GOSSIP_FIELDS)
           void handler(stream, facade(connection, refuse))
           offer(connection)
         },

@@ -147,6 +147,9 @@ export const MAX_FETCHES = 64
 /** Wants that a peer may leave with us: its blocks are read into memory when they are sent. */
 export const MAX_PEER_WANTS = 512
 
+/** Fields of one bitswap message, 5,000 wants and more: blocks of two bytes each, 4 MiB of them, would hold a process for seconds and take 1.7 GB. */
+export const MAX_BITSWAP_FIELDS = 32_768
+
 /** Bytes left free on the disk: the databases beside the blocks must go on writing. */
 export const DISK_RESERVE_BYTES = 64 * 1024 * 1024
 
@@ -173,6 +176,9 @@ export const MAX_REFUSAL_BYTES = 512
  * for what it missed (IWANT) packs all of it into one frame, and a frame above the bound kills the link.
  */
 export const MAX_GOSSIP_FRAME_BYTES = 2 * 1024 * 1024
+
+/** Fields of one gossip frame: 1,000 messages, 10,000 ids that are offered, and as many asked for. Each may take a decoder a microsecond. */
+export const MAX_GOSSIP_FIELDS = 32_768
 
 /**
  * Messages that are of no use here, a second, through one link and without end: what a mesh carries. An honest peer forwards what its own

@@ -29,6 +29,10 @@ const [total = 0, seed = 0] = process.argv.slice(2, 4).map(Number)
 const only = process.argv[4] ?? ''
 const watch = startWatchdog(MAX_INPUT_BYTES)
 
+let running: { readonly target: string; readonly input: Uint8Array } | undefined
+// A rejection that nobody waits for ends the process without a failure.
+process.on('uncaughtExceptionMonitor', () => running !== undefined && addToCorpus(running.target, running.input))
+
 function fail(target: string, input: Uint8Array, error: Error): never {
   throw new Error(`FAILED ${target}: ${error.message}\n  its input: ${addToCorpus(target, input)}`, { cause: error })
 }
@@ -39,7 +43,11 @@ for (const [target, runs] of shares(
 )) {
   const index = TARGETS.indexOf(target)
   let before = 0
-  let fuzzer: ReturnType<typeof createFuzzer> | undefined = createFuzzer(target, seed + index, (input) => watch.begin(index, input))
+  const onInput = (input: Uint8Array): void => {
+    running = { target: target.name, input }
+    watch.begin(index, input)
+  }
+  let fuzzer: ReturnType<typeof createFuzzer> | undefined = createFuzzer(target, seed + index, onInput)
   const start = performance.now()
   for (let run = 0; run < runs; run++) {
     const failure = await fuzzer.step()
@@ -52,6 +60,7 @@ for (const [target, runs] of shares(
   const ms = performance.now() - start
   const { outcomes } = fuzzer
   fuzzer = undefined
+  running = undefined
   await target.stop?.()
   await turn()
   const grown = memory() - before

@@ -2,6 +2,7 @@
 import { createRandom, type Random } from '../support/random.ts'
 import { mutateBytes } from './mutate-bytes.ts'
 import { mutateCbor } from './mutate-cbor.ts'
+import { mutateProtobuf } from './mutate-protobuf.ts'
 import { mutateText } from './mutate-text.ts'
 import type { Target } from './target.ts'
 
@@ -68,7 +69,8 @@ export function createFuzzer(target: Target, seed: number, onInput: (input: Uint
 function mutate({ form, words }: Target, input: Uint8Array, random: Random, other: Uint8Array): Uint8Array {
   if (random.chance(0.7)) {
     if (form === 'text') return mutateText(input, random, other, words)
-    const changed = form === 'cbor' ? mutateCbor(input, random, other) : undefined
+    const structured = { cbor: mutateCbor, protobuf: mutateProtobuf, bytes: undefined }[form]
+    const changed = structured?.(input, random, other)
     if (changed !== undefined) return changed
   }
   return mutateBytes(input, random, other)

@@ -2,7 +2,7 @@
 import { isDeepStrictEqual } from 'node:util'
 
 /** How the bytes of a target are made up, so that changes to them get past the first check. */
-export type Form = 'bytes' | 'cbor' | 'text'
+export type Form = 'bytes' | 'cbor' | 'protobuf' | 'text'
 
 /** The class of an error that a target may throw. */
 export type ErrorClass = abstract new (...args: never[]) => Error

@@ -6,6 +6,7 @@ import { KEYS } from './targets/keys.ts'
 import { LINES } from './targets/lines.ts'
 import { MESSAGES } from './targets/messages.ts'
 import { NETWORK_TARGETS } from './targets/network.ts'
+import { PEERS } from './targets/peers.ts'
 import { SETTING_TARGETS } from './targets/settings.ts'
 import { SYNC } from './targets/sync.ts'
 
@@ -18,5 +19,6 @@ export const TARGETS: readonly Target[] = [
   ...SETTING_TARGETS,
   ...LINES,
   ...CONTENT,
-  ...NETWORK_TARGETS
+  ...NETWORK_TARGETS,
+  ...PEERS
 ]
