@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { MAX_AHEAD_MS, REPEAT_ACK_MS } from '../../src/protocol/limits.ts'
+import { MAX_AHEAD_MS, MAX_PENDING_COMMANDS, REPEAT_ACK_MS } from '../../src/protocol/limits.ts'
 import { noChanges } from '../../src/node/settle.ts'
 import { author, cidOf, command, grantOf } from '../support/author.ts'
 import { createAgentCore } from '../support/agent-core.ts'
@@ -158,4 +158,26 @@ test('the log is told what is refused, with what was proven of it, and nothing o
     { code: 'signature', claim: { author: alice.author, command: elsewhere.id }, peer: 'peer' },
     { code: 'shape', claim: {}, peer: 'peer' }
   ])
+})
+
+test.each([
+  ['to be stored', false],
+  ['until the start is over', true]
+])('so many commands wait %s, and those above are taken when they are offered again', async (_, isHeldAtFirst) => {
+  let isHeld = isHeldAtFirst
+  using core = createAgentCore({ isHeld: () => isHeld })
+  await core.authorise([grantOf(alice)])
+  const said = await Promise.all(
+    Array.from({ length: MAX_PENDING_COMMANDS + 10 }, (_none, i) => command(alice, { operations, time: { ms: 5, counter: i } }))
+  )
+  const verdicts = said.map(({ bytes }) => core.intake.judge(bytes, 'peer'))
+  const above = { verdict: 'ignore', reason: isHeldAtFirst ? 'starting' : 'busy' }
+  expect(verdicts.slice(MAX_PENDING_COMMANDS)).toEqual(Array(10).fill(above))
+  isHeld = false
+  core.intake.release()
+  expect(core.intake.counts()['accept']).toBe(MAX_PENDING_COMMANDS)
+  expect(core.intake.counts()['ignore: busy']).toBe(isHeldAtFirst ? undefined : 10)
+  core.clock.advance(0)
+  expect(said.map(({ id }) => core.intake.knows(id)).filter(Boolean)).toHaveLength(MAX_PENDING_COMMANDS)
+  expect(said.slice(MAX_PENDING_COMMANDS).map(({ bytes }) => core.hear(bytes))).toEqual(Array(10).fill('accept'))
 })

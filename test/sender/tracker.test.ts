@@ -1,5 +1,6 @@
 import { expect, test } from 'vitest'
 import type { OperationState } from '../../src/protocol/ack.ts'
+import { MAX_TRACKED_NODES } from '../../src/protocol/limits.ts'
 import { createTracker, tally, track, type Census, type Tally, type Tracker, type TrackerEvent } from '../../src/sender/tracker.ts'
 
 const everyone: Census = { counts: () => true, backend: (node) => node }
@@ -77,4 +78,11 @@ test('words on commands of others are not ours', () => {
   const tracker = begun()
   expect(track(tracker, { type: 'refusal', node: 'n1', command: 'other', code: 'skew' })).toEqual({ tracker, positions: [] })
   expect(track(tracker, { type: 'ack', node: 'n1', command: 'other', sequence: 1, states: [pinned] })).toEqual({ tracker, positions: [] })
+})
+
+test('the words of so many nodes are kept, and newer words of those', () => {
+  const crowd = Array.from({ length: MAX_TRACKED_NODES + 10 }, (_, i) => ack(`n${i}`, 1, pinned, pinned))
+  const full = after(...crowd)
+  expect(tallies(full)[0]?.states.size).toBe(MAX_TRACKED_NODES)
+  expect(track(full, ack('n0', 2, refused, pinned)).positions).toEqual([0])
 })
