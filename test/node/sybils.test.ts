@@ -4,9 +4,8 @@ import { createPresenceTable, type PresenceTable } from '../../src/network/prese
 import { createClockCheck } from '../../src/node/clock-check.ts'
 import { linkContent } from '../../src/node/content-links.ts'
 import { createKnownNodes } from '../../src/node/known-nodes.ts'
-import { sharers } from '../../src/node/sharers.ts'
 import type { Envelope, Verified } from '../../src/protocol/envelope.ts'
-import { MAX_PRESENCES, MAX_STRANGERS_SHARING } from '../../src/protocol/limits.ts'
+import { MAX_PRESENCES } from '../../src/protocol/limits.ts'
 import { nodeIdOf } from '../../src/protocol/ssh-key.ts'
 import { createCensus } from '../../src/sender/census.ts'
 import { NETWORK } from '../network/helpers.ts'
@@ -44,15 +43,6 @@ test('the table is full of them and no fuller, and known nodes stay in it', () =
   crowd()
   expect(presence.all()).toHaveLength(MAX_PRESENCES)
   for (const node of known.all()) expect(presence.get(node)).toBeDefined()
-})
-
-test('a few count where nodes share the room for acks, and each known node', () => {
-  const { presence, crowd } = bench()
-  expect(sharers(presence.all(), known)).toBe(1 + honest.length)
-  for (const sybil of sybils.slice(0, MAX_STRANGERS_SHARING - 1)) presence.offer(sybil)
-  expect(sharers(presence.all(), known)).toBe(honest.length + MAX_STRANGERS_SHARING)
-  crowd()
-  expect(sharers(presence.all(), known)).toBe(1 + honest.length + MAX_STRANGERS_SHARING)
 })
 
 test('they move no clock, so that no pin expires by theirs', () => {
