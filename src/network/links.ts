@@ -51,7 +51,7 @@ export interface LinksPorts {
   readonly bus: Bus
   readonly clock: Clock
   readonly presence?: PresenceTable
-  /** Nodes of the presence table to which links are held before others; none unless said. */
+  /** Nodes of the presence table to which links are held before others, however often their machine is dialled; none unless said. */
   isKnown?(node: NodeId): boolean
   /** Who answered at a held address without /p2p, each time it is linked to anew. */
   onAnswer?(address: string, peer: NodeId): void
@@ -72,14 +72,14 @@ const CHOOSE_MS = 100
  * Throws {@link NetworkError} `address` for a bootstrap address that is none.
  */
 export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
-  const { host, bus, clock, presence } = ports
+  const { host, bus, clock, presence, isKnown = () => false } = ports
   const { libp2p } = host
   const timing = { ...TIMING, ...options.timing }
   const maxLinks = options.maxLinks ?? MAX_LINKS
   const pinger = createPinger({ every: timing.pingEvery, dead: timing.pingDead }, { libp2p, clock })
   const wrongKeys = new Set<string>()
   const redialer = createRedialer(
-    { timing, isSilent: (node) => presence?.get(node)?.online === false },
+    { timing, isSilent: (node) => presence?.get(node)?.online === false, isKnown },
     {
       host,
       clock,
@@ -110,8 +110,7 @@ export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
   const choose = (): void => {
     choosing = undefined
     if (presence === undefined || !started) return
-    const worth = (node: NodeId, online: boolean): number =>
-      (ports.isKnown?.(node) === true ? 3 : 0) + (redialer.isLinked(node) ? 2 : online ? 1 : 0)
+    const worth = (node: NodeId, online: boolean): number => (isKnown(node) ? 3 : 0) + (redialer.isLinked(node) ? 2 : online ? 1 : 0)
     const chosen = presence
       .all()
       .filter((entry) => targets.get(entry.presence.node)?.held !== true)

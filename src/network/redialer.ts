@@ -57,11 +57,11 @@ interface Target {
 }
 
 /**
- * Makes it; `isSilent` tells of nodes that are dialled only now and then, `onAnswer` hears who answered where anybody may, `onWrongKey`
+ * Makes it; `isSilent` tells of nodes that are dialled only now and then, `isKnown` of those whose own word on their addresses is good, `onAnswer` hears who answered where anybody may, `onWrongKey`
  * of each dial to a held address that failed for the swarm key.
  */
 export function createRedialer(
-  options: { readonly timing: RedialTiming; readonly isSilent: (peer: NodeId) => boolean },
+  options: { readonly timing: RedialTiming; readonly isSilent: (peer: NodeId) => boolean; readonly isKnown: (peer: NodeId) => boolean },
   ports: {
     readonly host: Host
     readonly clock: Clock
@@ -115,12 +115,13 @@ export function createRedialer(
       target.upSince ??= clock.now()
       return undefined
     }
+    const isHearsay = !target.held && !(target.peer !== undefined && options.isKnown(target.peer))
     for (const address of target.addresses) {
-      if (!target.held && !budget.take(address)) continue
+      if (isHearsay && !budget.take(address)) continue
       try {
         const connection = await reach(host, [address], { signal, ms: timing.dial })
         target.peer = connection.remotePeer.toString()
-        if (!target.held) budget.giveBack(address)
+        if (isHearsay) budget.giveBack(address)
         if (target.isOpen) ports.onAnswer?.(address, target.peer)
         // Hung up on again before we knew who it was.
         if (!isLinked(target.peer)) continue

@@ -68,7 +68,7 @@ export async function* send<O extends SentKind>(
   const bell = createBell()
   const changed = new Set<number>(tracker.cids.keys())
   const hear = (event: TrackerEvent): void => {
-    const { tracker: next, positions } = track(tracker, event)
+    const { tracker: next, positions } = track(tracker, event, census)
     tracker = next
     if (positions.length === 0) return
     for (const position of positions) changed.add(position)

@@ -93,8 +93,8 @@ export interface Tracked {
   readonly positions: readonly number[]
 }
 
-/** Takes an event in. */
-export function track(tracker: Tracker, event: TrackerEvent): Tracked {
+/** Takes an event in. Where there is no room, nodes that count take the place of others. */
+export function track(tracker: Tracker, event: TrackerEvent, { counts }: Pick<Census, 'counts'>): Tracked {
   const view = tracker.commands.get(event.command)
   if (view === undefined) return { tracker, positions: [] }
   const put = (next: CommandView, positions: readonly number[]): Tracked => ({
@@ -109,13 +109,18 @@ export function track(tracker: Tracker, event: TrackerEvent): Tracked {
   if (event.type === 'ack' && before !== undefined && before.sequence >= event.sequence) return { tracker, positions: [] }
   // A refusal over a stream has no sequence: whatever the node signs later replaces it, and it replaces nothing signed.
   if (event.type === 'refusal' && before !== undefined) return { tracker, positions: [] }
-  if (before === undefined && view.heard.size >= MAX_TRACKED_NODES) return { tracker, positions: [] }
+  const others = new Map(view.heard)
+  if (before === undefined && others.size >= MAX_TRACKED_NODES) {
+    const loser = counts(event.node) ? [...others.keys()].find((node) => !counts(node)) : undefined
+    if (loser === undefined) return { tracker, positions: [] }
+    others.delete(loser)
+  }
   const heard: NodeView =
     event.type === 'ack'
       ? { sequence: event.sequence, states: event.states }
       : { sequence: -1, states: view.positions.map(() => ({ status: 'refused', code: event.code })) }
   const positions = view.positions.filter((_, index) => !isSame(before?.states[index], heard.states[index]))
-  return put({ ...view, heard: new Map(view.heard).set(event.node, heard) }, positions)
+  return put({ ...view, heard: others.set(event.node, heard) }, positions)
 }
 
 /** How the CID at a position of the send stands. */

@@ -1,11 +1,12 @@
 import { createServer } from 'node:net'
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { PrivateKey } from '@libp2p/interface'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, test, vi } from 'vitest'
 import { systemClock } from '../../src/network/clock.ts'
 import { createHost } from '../../src/network/host.ts'
 import { createLinks, type Links, type LinksOptions } from '../../src/network/links.ts'
 import { createPresenceTable, type PresenceTable } from '../../src/network/presence-table.ts'
+import { MAX_HEARSAY_DIALS } from '../../src/protocol/limits.ts'
 import type { Signer } from '../../src/protocol/signature.ts'
 import { author } from '../support/author.ts'
 import { createTcpProxy } from '../support/tcp-proxy.ts'
@@ -186,6 +187,21 @@ describe('from presence', () => {
     await until('the stranger is linked', () => links.peers().includes(linked.host.id))
     for (let i = 0; i < 20; i++) table.offer(await presenceOf(author(`sybil ${i}`), { addresses: ['/ip4/127.0.0.1/tcp/1'] }))
     table.offer(await presenceOf(known, { addresses: [bare(late.address)] }))
+    await until('the known one is linked', () => links.peers().includes(late.host.id))
+  })
+
+  test('a known node is dialled where sybils that name its machine left no dials to it', async () => {
+    await using peer = await startPeer({ listen: [] })
+    const key = await generateKeyPair('Ed25519')
+    await using late = await startPeer({ key })
+    const table = createPresenceTable({ network: 'test-net' }, { clock: systemClock })
+    await using links = await startLinks(peer, {}, table, (node) => node === late.host.id)
+    const closed = await freePort()
+    const addresses = Array.from({ length: 10 }, () => `/ip4/127.0.0.1/tcp/${closed}`)
+    for (let i = 0; i < 20; i++) table.offer(await presenceOf(author(`sybil ${i}`), { addresses }))
+    const dial = vi.spyOn(peer.host.libp2p, 'dial')
+    await until('no more of them are dialled', () => dial.mock.calls.length >= MAX_HEARSAY_DIALS)
+    table.offer(await presenceOf(signerOf(key), { addresses: [bare(late.address)] }))
     await until('the known one is linked', () => links.peers().includes(late.host.id))
   })
 })

@@ -25,7 +25,7 @@ function listening() {
   const words = createWords('net', { presence, ledger, clock: systemClock, announced() {} })
   let tracker: Tracker = createTracker([{ cid: 'a', op: 'pin', command: ours, index: 0, wanted: 1 }])
   words.listen((event) => {
-    ;({ tracker } = track(tracker, event))
+    ;({ tracker } = track(tracker, event, everyone))
   })
   words.expect([ours])
   onTestFinished(() => {

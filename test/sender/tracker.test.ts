@@ -19,7 +19,7 @@ const ack = (node: string, sequence: number, ...states: OperationState[]): Track
   sequence,
   states
 })
-const take = (tracker: Tracker, event: TrackerEvent): Tracker => track(tracker, event).tracker
+const take = (tracker: Tracker, event: TrackerEvent): Tracker => track(tracker, event, everyone).tracker
 const after = (...events: TrackerEvent[]): Tracker => events.reduce(take, begun())
 const tallies = (tracker: Tracker, census = everyone): Tally[] => tracker.cids.map((_, position) => tally(tracker, position, census))
 
@@ -33,9 +33,9 @@ test('counts nodes that say pinned, for each CID', () => {
 
 test('the higher sequence replaces the lower, whatever comes last; repeats change nothing', () => {
   const newest = after(ack('n1', 5, pinned, pinned))
-  expect(track(newest, ack('n1', 4, refused, refused))).toEqual({ tracker: newest, positions: [] })
-  expect(track(newest, ack('n1', 5, refused, refused))).toEqual({ tracker: newest, positions: [] })
-  expect(track(newest, ack('n1', 6, refused, pinned)).positions).toEqual([0])
+  expect(track(newest, ack('n1', 4, refused, refused), everyone)).toEqual({ tracker: newest, positions: [] })
+  expect(track(newest, ack('n1', 5, refused, refused), everyone)).toEqual({ tracker: newest, positions: [] })
+  expect(track(newest, ack('n1', 6, refused, pinned), everyone).positions).toEqual([0])
   expect(tallies(take(newest, ack('n1', 6, refused, pinned)))[0]).toMatchObject({ replicas: 0, refused: true })
 })
 
@@ -76,13 +76,25 @@ test('a refusal over a stream never outweighs what a node signed', () => {
 
 test('words on commands of others are not ours', () => {
   const tracker = begun()
-  expect(track(tracker, { type: 'refusal', node: 'n1', command: 'other', code: 'skew' })).toEqual({ tracker, positions: [] })
-  expect(track(tracker, { type: 'ack', node: 'n1', command: 'other', sequence: 1, states: [pinned] })).toEqual({ tracker, positions: [] })
+  expect(track(tracker, { type: 'refusal', node: 'n1', command: 'other', code: 'skew' }, everyone)).toEqual({ tracker, positions: [] })
+  expect(track(tracker, { type: 'ack', node: 'n1', command: 'other', sequence: 1, states: [pinned] }, everyone)).toEqual({
+    tracker,
+    positions: []
+  })
 })
 
 test('the words of so many nodes are kept, and newer words of those', () => {
   const crowd = Array.from({ length: MAX_TRACKED_NODES + 10 }, (_, i) => ack(`n${i}`, 1, pinned, pinned))
   const full = after(...crowd)
   expect(tallies(full)[0]?.states.size).toBe(MAX_TRACKED_NODES)
-  expect(track(full, ack('n0', 2, refused, pinned)).positions).toEqual([0])
+  expect(track(full, ack('n0', 2, refused, pinned), everyone).positions).toEqual([0])
+})
+
+test('strangers who speak first keep no node out that counts', () => {
+  const census: Census = { ...everyone, counts: (node) => node.startsWith('known') }
+  let tracker = after(...Array.from({ length: MAX_TRACKED_NODES }, (_, i) => ack(`stranger ${i}`, 1, pinned, pinned)))
+  for (const node of ['known 1', 'stranger last', 'known 2']) tracker = track(tracker, ack(node, 1, pinned, pinned), census).tracker
+  expect(tally(tracker, 0, census)).toMatchObject({ replicas: 2 })
+  expect(tally(tracker, 0, census).states.size).toBe(MAX_TRACKED_NODES)
+  expect([...tally(tracker, 0, census).states.keys()]).not.toContain('stranger last')
 })
