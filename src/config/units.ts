@@ -1,25 +1,11 @@
 /** Sizes and durations as people write them. */
+import { bytesIn } from '../protocol/size.ts'
 import { ConfigError } from './errors.ts'
 
-const SIZES: Readonly<Record<string, number>> = {
-  '': 1,
-  b: 1,
-  kb: 1e3,
-  mb: 1e6,
-  gb: 1e9,
-  tb: 1e12,
-  kib: 2 ** 10,
-  mib: 2 ** 20,
-  gib: 2 ** 30,
-  tib: 2 ** 40
-}
-
-/** `38GB` (10^9), `500MiB` (2^20), `1.5TB`, or bare bytes; whole bytes. Throws {@link ConfigError}. */
+/** What {@link bytesIn} reads. Throws {@link ConfigError} for anything else. */
 export function parseSize(text: string): number {
-  const match = /^(\d+(?:\.\d+)?)\s*([a-z]*)$/.exec(text.trim().toLowerCase())
-  const unit = SIZES[match?.[2] ?? 'none']
-  const bytes = Math.floor(Number(match?.[1]) * (unit ?? Number.NaN))
-  if (!Number.isSafeInteger(bytes)) throw new ConfigError(`"${text}" is not a size: write it like 38GB or 500MiB`)
+  const bytes = bytesIn(text)
+  if (bytes === undefined) throw new ConfigError(`"${text}" is not a size: write it like 38GB or 500MiB`)
   return bytes
 }
 
