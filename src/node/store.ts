@@ -10,10 +10,11 @@ import type {
   StoredOperation,
   StoredPin,
   StoredRefusal,
-  StoredRegister
+  StoredRegister,
+  Usage
 } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import type { Standing } from '../protocol/wish.ts'
+import type { CapCode, Standing } from '../protocol/wish.ts'
 
 /** The port. */
 export interface Store {
@@ -46,11 +47,25 @@ export interface Store {
   /** The newest time in any stored command. */
   newest(): Hlc | undefined
 
-  /** Stores the register if it outranks the one in its place; says whether it did, and what it pushed out. */
+  /**
+   * Stores the register if it outranks the one in its place; says whether it did, and what it pushed out. The place keeps its charge; that
+   * it was refused is forgotten.
+   */
   offerRegister(register: StoredRegister): { readonly taken: boolean; readonly other?: StoredRegister }
   registers(cid: string): readonly StoredRegister[]
   /** CIDs that an update, by whomever, replaced by this one. */
   replacedBy(cid: string): readonly string[]
+  /** Marks what an operation holds, both registers of an update, as refused for a cap. */
+  refuse(command: number, index: number, code: CapCode): void
+  /** Takes that mark from all of an author. */
+  forgetRefusals(author: Author): void
+  /** Charges the author for its pin, with the bytes of what is pinned, now or from when it is; no effect where it is charged. */
+  charge(pin: Pick<StoredRegister, 'cid' | 'pinset' | 'author'>): void
+  discharge(pin: Pick<StoredRegister, 'cid' | 'pinset' | 'author'>): void
+  /** What an author is charged for; takes as long for a million pins as for one. */
+  usage(author: Author): Usage
+  /** Who is charged for pins of the CID that were never pinned here, and for how many. */
+  payers(cid: string): ReadonlyMap<Author, number>
   /** Whether the command holds any register. */
   holdsRegister(command: number): boolean
   /** Notes that a command holds no register any more, once. */

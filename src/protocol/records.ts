@@ -40,6 +40,16 @@ export interface StoredRegister extends Register {
   readonly name?: string
   /** Multiaddrs, text. */
   readonly origins?: readonly string[]
+  /** Of a pin that its author is charged for: the node holds it or is to fetch it. `bytes` once it was pinned here, and then for as long as that is so. */
+  readonly charge?: { readonly bytes?: number }
+}
+
+/** What an author is charged for on a node. */
+export interface Usage {
+  /** Pins that are held or being fetched, each CID once a pinset. */
+  readonly pins: number
+  /** Of these, the bytes of what is or was pinned here. */
+  readonly bytes: number
 }
 
 /** What is held for a CID, durably. */

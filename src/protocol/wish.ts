@@ -10,6 +10,9 @@ import type { Author } from './ssh-key.ts'
 /** What a register is of: a `pin`, an `unpin`, or an operation of a kind to come, by its name. */
 export type RegisterKind = Right | `?${string}`
 
+/** Which cap of its author's line a pin went beyond: `max-pins` or `max-size`. */
+export type CapCode = 'quota' | 'size'
+
 /** An author's last operation of a kind on a CID in a pinset. */
 export interface Register {
   readonly author: Author
@@ -25,6 +28,8 @@ export interface Register {
   readonly counterpart?: string
   /** Of an operation that this version does not know, or not with all its fields: it keeps its place and decides nothing. */
   readonly unsupported?: boolean
+  /** Set where this node did not take the operation on, as a cap left no room for its pin: it keeps its place and decides nothing. */
+  readonly refused?: CapCode
 }
 
 /** What a node knows of an author: its line, as it stands or stood last. */
@@ -83,5 +88,5 @@ export function whyNot(register: Register, pinset: string, author: Standing): Re
   if (register.unsupported === true || (kind !== 'pin' && kind !== 'unpin')) return 'unsupported'
   if (author.closedAt !== undefined && register.acceptedAt > author.closedAt) return 'expired'
   const rights: readonly Right[] = register.counterpart === undefined ? [kind] : ['pin', 'unpin']
-  return refusalOf(author.grant, rights, pinset, register.acceptedAt)
+  return refusalOf(author.grant, rights, pinset, register.acceptedAt) ?? register.refused
 }

@@ -2,8 +2,8 @@ import type { Owner } from './open-read-only.ts'
 import type { Migration } from './open.ts'
 
 /**
- * The agent's state, `node/state.db`. Commands are what was said, registers what counts of it, holds and pins what is there, jobs what is
- * to do; `passed` names the commands that hold no register any more, `quiet` those that came by catching up. `history` and `refusals` are for the log alone.
+ * The agent's state, `node/state.db`. Commands are what was said, registers what counts of it and who is charged for it, holds and pins what
+ * is there, jobs what is to do; `passed` names the commands that hold no register any more, `quiet` those that came by catching up. `history` and `refusals` are for the log alone.
  */
 export const NODE_MIGRATIONS: readonly Migration[] = [
   `
@@ -151,6 +151,29 @@ export const NODE_MIGRATIONS: readonly Migration[] = [
     more INTEGER NOT NULL
   );
   CREATE INDEX refusals_by_time ON refusals (at);
+  `,
+  // 5: whose pins are taken on, and what that comes to; pins that a cap refused. Rows are charged by update alone, and never removed.
+  `
+  ALTER TABLE registers ADD COLUMN refused TEXT;
+  ALTER TABLE registers ADD COLUMN charged INTEGER NOT NULL DEFAULT 0;
+  ALTER TABLE registers ADD COLUMN bytes INTEGER;
+  CREATE INDEX registers_refused ON registers (author) WHERE refused IS NOT NULL;
+
+  CREATE TABLE usage (author TEXT PRIMARY KEY, pins INTEGER NOT NULL, bytes INTEGER NOT NULL) WITHOUT ROWID;
+  CREATE TRIGGER usage_counted AFTER UPDATE OF charged, bytes ON registers BEGIN
+    INSERT INTO usage VALUES (NEW.author, NEW.charged - OLD.charged, coalesce(NEW.bytes, 0) - coalesce(OLD.bytes, 0))
+      ON CONFLICT (author) DO UPDATE SET pins = pins + excluded.pins, bytes = bytes + excluded.bytes;
+  END;
+
+  UPDATE registers SET charged = 1, bytes = (SELECT pins.bytes FROM pins WHERE pins.cid = registers.cid)
+    WHERE kind = 'pin' AND unsupported = 0
+      AND EXISTS (SELECT 1 FROM holds WHERE holds.cid = registers.cid AND holds.pinset = registers.pinset)
+      AND NOT EXISTS (
+        SELECT 1 FROM registers AS own
+        WHERE own.cid = registers.cid AND own.pinset = registers.pinset AND own.author = registers.author AND own.kind = 'unpin'
+          AND (own.at_ms, own.at_counter, own.ms, own.counter, own.id)
+            > (registers.at_ms, registers.at_counter, registers.ms, registers.counter, registers.id)
+      );
   `
 ]
 

@@ -3,12 +3,12 @@ import type { FailureCode, OperationState } from '../protocol/ack.ts'
 import type { CommandId } from '../protocol/envelope.ts'
 import type { Hlc } from '../protocol/order.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister } from '../protocol/records.ts'
-import type { Standing } from '../protocol/wish.ts'
+import type { HeldRow, Job, SetMember, StoredCommand, StoredOperation, StoredPin, StoredRegister, Usage } from '../protocol/records.ts'
+import type { CapCode, Standing } from '../protocol/wish.ts'
 import { createHistory } from './node-history.ts'
 import { NODE_MIGRATIONS } from './node-schema.ts'
 import { inTransaction, openDatabase } from './open.ts'
-import { toRegister, toStandings, type Row } from './rows.ts'
+import { toRegister, toStandings, toUsage, USAGE, type Row } from './rows.ts'
 
 /** Numbers handed out without a write; a crash skips at most these. */
 const RESERVED = 1_000
@@ -90,11 +90,11 @@ export function openNodeStore(file: string) {
       const { cid, pinset, author, kind, rank } = register
       const before = one('SELECT * FROM registers WHERE cid = ? AND pinset = ? AND author = ? AND kind = ?', cid, pinset, author, kind)
       const changes = sql(
-        `INSERT INTO registers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+        `INSERT INTO registers VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, NULL, 0, NULL)
          ON CONFLICT (cid, pinset, author, kind) DO UPDATE SET at_ms = excluded.at_ms, at_counter = excluded.at_counter,
            ms = excluded.ms, counter = excluded.counter, command = excluded.command, id = excluded.id, idx = excluded.idx,
            accepted_at = excluded.accepted_at, spelled = excluded.spelled, name = excluded.name, origins = excluded.origins,
-           expires = excluded.expires, counterpart = excluded.counterpart, unsupported = excluded.unsupported
+           expires = excluded.expires, counterpart = excluded.counterpart, unsupported = excluded.unsupported, refused = NULL
          WHERE (excluded.at_ms, excluded.at_counter, excluded.ms, excluded.counter, excluded.id)
              > (at_ms, at_counter, ms, counter, id)`
       ).run(
@@ -123,6 +123,30 @@ export function openNodeStore(file: string) {
     replacedBy: (cid: string): readonly string[] =>
       all("SELECT DISTINCT cid FROM registers WHERE counterpart = ? AND kind = 'unpin'", cid).map(cidOf),
     holdsRegister: (command: number): boolean => one('SELECT 1 FROM registers WHERE command = ? LIMIT 1', command) !== undefined,
+    refuse(command: number, index: number, code: CapCode): void {
+      sql('UPDATE registers SET refused = ? WHERE command = ? AND idx = ?').run(code, command, index)
+    },
+    forgetRefusals(author: Author): void {
+      sql('UPDATE registers SET refused = NULL WHERE author = ? AND refused IS NOT NULL').run(author)
+    },
+    charge({ cid, pinset, author }: Pick<StoredRegister, 'cid' | 'pinset' | 'author'>): void {
+      sql(
+        `UPDATE registers SET charged = 1, bytes = (SELECT pins.bytes FROM pins WHERE pins.cid = registers.cid)
+         WHERE cid = ? AND pinset = ? AND author = ? AND kind = 'pin' AND charged = 0`
+      ).run(cid, pinset, author)
+    },
+    discharge({ cid, pinset, author }: Pick<StoredRegister, 'cid' | 'pinset' | 'author'>): void {
+      sql(
+        "UPDATE registers SET charged = 0, bytes = NULL WHERE cid = ? AND pinset = ? AND author = ? AND kind = 'pin' AND charged = 1"
+      ).run(cid, pinset, author)
+    },
+    usage: (author: Author): Usage => toUsage(one(`SELECT ${USAGE} FROM usage WHERE author = ?`, author)),
+    payers: (cid: string): ReadonlyMap<Author, number> =>
+      new Map(
+        all('SELECT author, count(*) AS pins FROM registers WHERE cid = ? AND charged = 1 AND bytes IS NULL GROUP BY author', cid).map(
+          (row) => [row['author'] as Author, row['pins'] as number]
+        )
+      ),
     hush(command: number): void {
       sql('INSERT OR IGNORE INTO quiet VALUES (?)').run(command)
     },
@@ -203,6 +227,7 @@ export function openNodeStore(file: string) {
       all('SELECT * FROM pins WHERE cid > ? ORDER BY cid LIMIT ?', after, limit).map(toPin),
     putPin({ cid, spelled, bytes, foreign, pinnedAt }: StoredPin): void {
       sql('INSERT OR REPLACE INTO pins VALUES (?, ?, ?, ?, ?)').run(cid, spelled, bytes, foreign ? 1 : 0, pinnedAt)
+      sql('UPDATE registers SET bytes = ? WHERE cid = ? AND charged = 1').run(bytes, cid)
     },
     removePin(cid: string): void {
       sql('DELETE FROM pins WHERE cid = ?').run(cid)

@@ -1,9 +1,9 @@
-import type { StoredCommand, StoredRegister } from '../protocol/records.ts'
+import type { StoredCommand, StoredRegister, Usage } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
 import type { Standing } from '../protocol/wish.ts'
 import { NODE_MIGRATIONS, NODE_OWNER } from './node-schema.ts'
 import { openReadOnly } from './open-read-only.ts'
-import { toRegister, toStandings } from './rows.ts'
+import { toRegister, toStandings, toUsage, USAGE } from './rows.ts'
 
 /** An agent's state that is read. */
 export type StateReader = ReturnType<typeof openStateReader>
@@ -68,6 +68,10 @@ export function openStateReader(file: string) {
       }
       if (group.length > 0) yield group
     },
+
+    /** What each author is charged for that ever was. */
+    usage: (): ReadonlyMap<Author, Usage> =>
+      new Map(Array.from(rows(`SELECT ${USAGE} FROM usage`), (row) => [row['author'] as Author, toUsage(row)])),
 
     isHeld: (cid: string, pinset: string): boolean =>
       guard(() => db.prepare('SELECT 1 FROM holds WHERE cid = ? AND pinset = ?').get(cid, pinset) !== undefined),

@@ -334,6 +334,95 @@ export function describeStore(name: string, make: () => StoreUnderTest): void {
       })
     })
 
+    describe('charges', () => {
+      const charge = (of: Partial<StoredRegister>) =>
+        store.registers('bafkqaaa').find((one) => one.kind === 'pin' && matches(one, of))?.charge
+      const matches = (one: StoredRegister, { author = ANA, pinset = 'default' }: Partial<StoredRegister>) =>
+        one.author === author && one.pinset === pinset
+      const pinned = (bytes: number, cid = 'bafkqaaa') => store.putPin({ cid, spelled: cid, bytes, foreign: false, pinnedAt: 1 })
+
+      test('an author is charged for each pin once, with its bytes from when it is pinned', () => {
+        const [here, site] = [aRegister(), aRegister({ pinset: 'site' })]
+        for (const one of [here, aRegister({ kind: 'unpin' }), site, aRegister({ author: BOB })]) store.offerRegister(one)
+        expect([charge(here), store.usage(ANA)]).toEqual([undefined, { pins: 0, bytes: 0 }])
+        store.charge(here)
+        store.charge(here)
+        store.charge(site)
+        expect([charge(here), charge({ author: BOB }), store.usage(ANA)]).toEqual([{}, undefined, { pins: 2, bytes: 0 }])
+        expect(store.payers('bafkqaaa')).toEqual(new Map([[ANA, 2]]))
+        pinned(30)
+        expect([charge(here), store.usage(ANA), store.usage(BOB)]).toEqual([{ bytes: 30 }, { pins: 2, bytes: 60 }, { pins: 0, bytes: 0 }])
+        expect(store.payers('bafkqaaa')).toEqual(new Map())
+        store.charge({ ...here, author: BOB })
+        expect([charge({ author: BOB }), store.usage(BOB)]).toEqual([{ bytes: 30 }, { pins: 1, bytes: 30 }])
+        reopen()
+        pinned(50)
+        store.discharge(site)
+        store.discharge(site)
+        expect([store.usage(ANA), store.usage(BOB)]).toEqual([
+          { pins: 1, bytes: 50 },
+          { pins: 1, bytes: 50 }
+        ])
+        expect(charge(site)).toBeUndefined()
+        expect(store.registers('bafkqaaa').filter(({ kind }) => kind === 'unpin')).toEqual([aRegister({ kind: 'unpin' })])
+      })
+
+      test('a pin that is lost is still charged, until it is let go; said anew it is charged as before', () => {
+        store.offerRegister(aRegister())
+        store.charge(aRegister())
+        pinned(30)
+        store.removePin('bafkqaaa')
+        expect([charge({}), store.usage(ANA)]).toEqual([{ bytes: 30 }, { pins: 1, bytes: 30 }])
+        expect(store.offerRegister(aRegister({ rank: rankOf(9), name: 'again' }))).toMatchObject({ other: { charge: { bytes: 30 } } })
+        expect([charge({}), store.usage(ANA)]).toEqual([{ bytes: 30 }, { pins: 1, bytes: 30 }])
+        store.discharge(aRegister())
+        expect(store.usage(ANA)).toEqual({ pins: 0, bytes: 0 })
+      })
+
+      test('what is undone with its transaction is not counted', () => {
+        store.offerRegister(aRegister())
+        const work = (): void => {
+          store.charge(aRegister())
+          pinned(30)
+          throw new RangeError('on purpose')
+        }
+        expect(() => store.transaction(work)).toThrow(RangeError)
+        expect([charge({}), store.usage(ANA)]).toEqual([undefined, { pins: 0, bytes: 0 }])
+      })
+
+      test('sizes that add up to more than a number holds are as much as it does', () => {
+        for (const [i, cid] of ['a', 'b', 'c'].entries()) {
+          store.offerRegister(aRegister({ cid, index: i }))
+          store.charge(aRegister({ cid }))
+          pinned(Number.MAX_SAFE_INTEGER, cid)
+        }
+        expect(store.usage(ANA)).toEqual({ pins: 3, bytes: Number.MAX_SAFE_INTEGER })
+        for (const cid of ['a', 'b']) store.discharge(aRegister({ cid }))
+        expect(store.usage(ANA)).toEqual({ pins: 1, bytes: Number.MAX_SAFE_INTEGER })
+      })
+    })
+
+    test('what a cap refused is marked in all that the operation holds, until it is said anew or forgotten', () => {
+      const update = [aRegister({ cid: 'new', counterpart: 'old' }), aRegister({ cid: 'old', counterpart: 'new', kind: 'unpin' })]
+      const others = [aRegister({ cid: 'new', kind: 'unpin', index: 1 }), aRegister({ cid: 'new', author: BOB, command: 2 })]
+      for (const register of [...update, ...others]) store.offerRegister(register)
+      const refused = () =>
+        ['new', 'old'].map((cid) =>
+          store
+            .registers(cid)
+            .map((register) => register.refused ?? '')
+            .toSorted()
+        )
+      store.refuse(1, 0, 'quota')
+      reopen()
+      expect(refused()).toEqual([['', '', 'quota'], ['quota']])
+      expect(store.offerRegister(aRegister({ cid: 'new', rank: rankOf(9), command: 3 }))).toMatchObject({ other: { refused: 'quota' } })
+      expect(refused()).toEqual([['', '', ''], ['quota']])
+      store.refuse(2, 0, 'size')
+      store.forgetRefusals(ANA)
+      expect(refused()).toEqual([['', '', 'size'], ['']])
+    })
+
     test('operations are kept in their order, the last state of each', () => {
       store.putOperation({ command: 1, index: 10, cid: 'a', state: { status: 'queued' }, at: 1 })
       store.putOperation({ command: 1, index: 2, cid: undefined, state: { status: 'refused', code: 'unsupported' }, at: 1 })

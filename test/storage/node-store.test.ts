@@ -145,6 +145,7 @@ describe('an older file', () => {
       standings: of.standings(),
       filed: of.filed(),
       registers: of.registers('bafkqaaa'),
+      usage: of.usage(aCommand().author),
       operations: of.operations(1),
       held: of.held(undefined, undefined, 9),
       pin: of.pin('bafkqaaa'),

@@ -9,7 +9,7 @@ import type { Store } from '../../src/node/store.ts'
 import { openNodeStore } from '../../src/storage/node-store.ts'
 import { StorageError } from '../../src/storage/open.ts'
 import { openStateReader } from '../../src/storage/state-reader.ts'
-import { aCommand } from '../contract/store.ts'
+import { aCommand, aRegister } from '../contract/store.ts'
 import { FIXTURE } from '../fixtures/state.ts'
 
 let dir: string
@@ -45,6 +45,17 @@ test('shows authors, and the commands that hold a register in the order in which
   using reader = openStateReader(file())
   expect(reader.filed()).toEqual(new Map([[author, { grant, closedAt: 5, voided: true }]]))
   expect([...reader.commands()]).toEqual([3, 2].map((n) => ({ id: id(n), author, acceptedAt: n, envelope: Uint8Array.of(n) })))
+})
+
+test('shows what authors are charged for', () => {
+  const store: Store = openNodeStore(file())
+  const register = aRegister()
+  store.offerRegister(register)
+  store.charge(register)
+  store.putPin({ cid: register.cid, spelled: register.cid, bytes: 30, foreign: false, pinnedAt: 1 })
+  store.close()
+  using reader = openStateReader(file())
+  expect(reader.usage()).toEqual(new Map([[register.author, { pins: 1, bytes: 30 }]]))
 })
 
 test('finds commands by the beginning of their ids, also those that hold no register any more', () => {

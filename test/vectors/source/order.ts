@@ -92,6 +92,12 @@ export function wishVectors(): unknown[] {
       { want: 'unpin', by: 0 }
     ],
     [
+      'what this node refused for a cap decides nothing',
+      both,
+      [register(ANA, 'pin', 1), register(BOB, 'pin', 2, { expires: 100, refused: 'quota' }), register(BOB, 'unpin', 3, { refused: 'size' })],
+      { want: 'pin', by: 0 }
+    ],
+    [
       'a closed key: what was accepted before still holds',
       [standing(ANA, {}, { closedAt: 50 })],
       [register(ANA, 'pin', 1), register(ANA, 'unpin', 60)],
