@@ -162,6 +162,8 @@ const REASONS: Readonly<Record<string, string>> = {
   skew: 'signed with a clock that is more than five minutes ahead of theirs',
   pinset: 'may not use this pinset there',
   operation: 'may not do this operation there',
+  quota: 'has used up its share of pins there',
+  size: 'has no room for so much there',
   unsupported: 'asked for an operation that they do not know'
 }
 

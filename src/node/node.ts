@@ -23,6 +23,7 @@ import { createAnswers } from './answers.ts'
 import { openBackend, type BackendChoice } from './backend/choose.ts'
 import { createBackendPresence } from './backend-presence.ts'
 import { createBackendWatch } from './backend-watch.ts'
+import { createCaps } from './caps.ts'
 import { createCatchUp } from './catch-up.ts'
 import { createChecker } from './check.ts'
 import { createClockCheck } from './clock-check.ts'
@@ -157,7 +158,8 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
 
     const standings = openStandings(store, { network, obeysMessages: options.remoteKeys })
     const clockCheck = createClockCheck({ knownNodes }, { presence, clock, log, newest: () => store.newest() })
-    const settler = createSettler(store, (author) => standings.get(author), clockCheck.expiryNow)
+    const caps = createCaps(store, standings.get)
+    const settler = createSettler({ store, standing: standings.get, caps, expiryNow: clockCheck.expiryNow })
     const sets = openCommandSets(store)
     const retention = createRetention({ store, clock, log })
     const record = createRecorder(store, settler)
@@ -181,7 +183,7 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
       progressed.add(cid)
       stopTelling ??= clock.after(PROGRESS_MS, tellProgress)
     }
-    const queue = createPinQueue({}, { store, settler, backend, watch: backendWatch, clock, log, random, onChanges, onProgress })
+    const queue = createPinQueue({}, { store, settler, caps, backend, watch: backendWatch, clock, log, random, onChanges, onProgress })
     const acks: AckBook = createAckBook(
       { network },
       {

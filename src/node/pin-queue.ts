@@ -7,6 +7,7 @@ import type { FailureCode } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Job } from '../protocol/records.ts'
 import type { BackendChange, BackendWatch } from './backend-watch.ts'
+import type { Caps } from './caps.ts'
 import { BackendError, type Log, type PinBackend, type PinStat } from './ports.ts'
 import { noChanges, type Changes, type Settler } from './settle.ts'
 import type { Store } from './store.ts'
@@ -25,6 +26,7 @@ export interface PinQueueOptions {
 export interface PinQueuePorts {
   readonly store: Store
   readonly settler: Settler
+  readonly caps: Caps
   readonly backend: PinBackend
   /** Runs before the queue starts. */
   readonly watch: BackendWatch
@@ -75,7 +77,7 @@ interface Outcome {
 /** Makes a queue; nothing runs before {@link PinQueue.start}. */
 export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): PinQueue {
   const { stallMs = 120_000, retryMs = 5_000, retryMaxMs = 3_600_000 } = options
-  const { store, settler, backend, watch, clock, log } = ports
+  const { store, settler, caps, backend, watch, clock, log } = ports
   const running = new Map<string, Run>()
   let outcomes: Outcome[] = []
   let ready: Job[] = []
@@ -164,6 +166,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
           run.bytes = bytes
           expectProgress()
           ports.onProgress(job.cid)
+          if (!abort.signal.aborted && caps.fetched(job.cid, bytes)) stopBeyond(job.cid)
         }
         finish({ job, stat: await backend.pin(cid, { signal: abort.signal, origins: job.origins, onProgress }) })
       }
@@ -175,10 +178,25 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       moves = 0
       cancelStall()
       running.delete(job.cid)
-      // What was given up has its row, or another in its place, that was passed over while it ran.
-      if (abort.signal.aborted) look()
-      else fill()
+      if (abort.signal.aborted) {
+        caps.ended(job.cid)
+        // What was given up has its row, or another in its place, that was passed over while it ran.
+        look()
+      } else fill()
     }
+  }
+
+  /** A running pin has come further than a cap of those who want it: it is stopped, unless others want it, too. */
+  const stopBeyond = (cid: string): void => {
+    const changes = noChanges()
+    try {
+      store.transaction(() => settler.settle(cid, clock.now(), changes))
+    } catch (err) {
+      // A full disk: with its next bytes it is tried again.
+      log.debug(`cannot write that ${cid} is beyond a cap: ${err instanceof Error ? err.message : String(err)}`)
+      return
+    }
+    ports.onChanges(changes)
   }
 
   const fail = (job: Job, error: BackendError): void => {
@@ -205,8 +223,14 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
     const now = clock.now()
     const changes = noChanges()
     try {
-      store.transaction(() => batch.forEach((outcome) => record(outcome, now, changes)))
+      store.transaction(() => {
+        for (const outcome of batch) {
+          record(outcome, now, changes)
+          caps.ended(outcome.job.cid)
+        }
+      })
     } catch (err) {
+      for (const { job } of batch) caps.ended(job.cid)
       // A full disk or a lock: the jobs are still rows, and repeating them is harmless.
       log.warn(`cannot write what was done, will do it again: ${err instanceof Error ? err.message : String(err)}`)
       cancelTimer()
@@ -249,7 +273,12 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
   }
 
   const record = ({ job, stat, failure }: Outcome, now: number, changes: Changes): void => {
-    if (store.job(job.cid)?.id !== job.id) return
+    if (isReplaced(job)) return
+    const bytes = stat?.bytes ?? 0
+    if (stat !== undefined && caps.fetched(job.cid, bytes)) {
+      settler.settle(job.cid, now, changes)
+      if (isReplaced(job)) return
+    }
     if (failure !== undefined) {
       const attempt = job.attempt + 1
       const wait = Math.min(retryMs * 2 ** (attempt - 1), retryMaxMs) * (1 + ports.random() / 2)
@@ -257,10 +286,12 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
     } else {
       store.removeJob(job.cid)
       if (job.action === 'unpin') store.removePin(job.cid)
-      else store.putPin({ cid: job.cid, spelled: job.spelled, bytes: stat?.bytes ?? 0, foreign: stat?.foreign ?? false, pinnedAt: now })
+      else store.putPin({ cid: job.cid, spelled: job.spelled, bytes, foreign: stat?.foreign ?? false, pinnedAt: now })
     }
     settler.settle(job.cid, now, changes)
   }
+
+  const isReplaced = ({ cid, id }: Job): boolean => store.job(cid)?.id !== id
 
   return {
     start() {
@@ -283,7 +314,7 @@ export function createPinQueue(options: PinQueueOptions, ports: PinQueuePorts): 
       let isChanged = false
       for (const cid of cids) {
         const run = running.get(cid)
-        if (run !== undefined && store.job(cid)?.id !== run.job.id) run.abort.abort(new DOMException('replaced', 'AbortError'))
+        if (run !== undefined && isReplaced(run.job)) run.abort.abort(new DOMException('replaced', 'AbortError'))
         isChanged = true
       }
       if (isChanged) look()

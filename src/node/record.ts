@@ -42,6 +42,8 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
     changes.commands.add(seq)
     if (pinset === undefined) changes.admin.push(adminCommand(command, acceptedAt))
     const touched = new Set<string>()
+    /** What updates put in place of something that another now replaces: it makes room for that one only. */
+    const crowded = new Set<string>()
     const losers = new Set<number>()
     for (const register of registers) {
       const loser = offer({ ...register, command: seq })
@@ -62,12 +64,13 @@ export function createRecorder(store: Store, settler: Settler): Recorder {
     const isHeld = !losers.has(seq) || store.holdsRegister(seq)
     if (isHeld) changes.sets.push({ kind: 'joined', author, pinset, ms: time.ms, id, bytes: bytes.byteLength })
     for (const loser of losers) if (!store.holdsRegister(loser)) pass(loser)
-    for (const cid of touched) settler.settle(cid, now, changes)
+    for (const cid of crowded.union(touched)) settler.settle(cid, now, changes)
     return isHeld
 
     /** The `seq` of the command that stays or falls behind. */
     function offer(register: StoredRegister): number | undefined {
       const { taken, other } = store.offerRegister(register)
+      if (taken && other?.kind === 'unpin' && other.counterpart !== undefined) crowded.add(other.counterpart)
       const [loser, winner] = taken ? [other, register] : [register, other]
       if (loser === undefined || winner === undefined) return undefined
       if (loser.kind !== 'unpin' || loser.counterpart === undefined) {

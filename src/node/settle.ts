@@ -2,9 +2,11 @@
 import type { FailureCode, OperationState } from '../protocol/ack.ts'
 import { isAdminOperation } from '../protocol/admin-operations.ts'
 import type { AdminCommand } from '../protocol/admin.ts'
+import { MAX_UPDATE_CHAIN } from '../protocol/limits.ts'
 import type { SetMember, StoredRegister } from '../protocol/records.ts'
 import type { Author } from '../protocol/ssh-key.ts'
-import { decide, whyNot, type Standing, type Wish } from '../protocol/wish.ts'
+import { decide, wanting, whyNot, type Standing, type Wish } from '../protocol/wish.ts'
+import type { Caps } from './caps.ts'
 import type { Store } from './store.ts'
 
 /** What settling changed, for those who act on it once the transaction is durable. */
@@ -45,19 +47,21 @@ export interface View {
   readonly state: OperationState
 }
 
-/** Updates of updates that are followed back from what replaced them all: a site that was replaced so often has let go of the first long ago. */
-const MAX_CHAIN = 1_000
+/** What a settler works with. */
+export interface SettlerPorts {
+  readonly store: Store
+  /** What is known of an author. */
+  standing(author: Author): Standing | undefined
+  readonly caps: Caps
+  /** By which time pins expire when it is `now`; by that, where it is not given. */
+  expiryNow?(now: number): number
+}
 
-/** Makes a settler over a store; `standing` says what is known of an author, `expiryNow` by which time pins expire when it is `now`. */
-export function createSettler(
-  store: Store,
-  standing: (author: Author) => Standing | undefined,
-  expiryNow: (now: number) => number = (now) => now
-): Settler {
+/** Makes a settler. */
+export function createSettler({ store, standing, caps, expiryNow = (now) => now }: SettlerPorts): Settler {
   const settle = (cid: string, now: number, changes: Changes, seen: Set<string> = new Set()): void => {
     seen.add(cid)
-    const registers = store.registers(cid)
-    const wishes = wishesOf(registers, now)
+    const { registers, wishes, spared } = takeOn(cid, now)
     const held = new Set(store.holds(cid))
     const wanted = wishes.flatMap(({ want, by }) => (want === 'pin' ? [by as StoredRegister] : []))
     // Whether what is being let go is still there nobody knows.
@@ -79,11 +83,58 @@ export function createSettler(
     for (const register of registers) {
       // How far an admin's operation has come is told by the book of authors.
       if (isOfAdmin(register)) continue
-      const wish = wishes.find(({ pinset }) => pinset === register.pinset) as Wish
+      const wish = wishes.find(({ pinset }) => pinset === register.pinset) as PinsetWish
       recordState(store, register, stateOf(store, register, wish, standing(register.author)), now, changes)
+      // While an update waits, who pinned what it replaces goes on paying.
+      const isPaid = wish.pins.includes(register) || (wish.want === 'unpin' && keeping.includes(wish))
+      if (register.charge !== undefined && !isPaid) store.discharge(register)
     }
     // A CID that an update let wait for this one may go once this one is held, or no longer wanted.
     for (const replaced of heldBefore(cid)) if (!seen.has(replaced)) settle(replaced, now, changes, seen)
+    // What an update would have replaced that is refused now stays, or makes room no more.
+    for (const other of spared) settle(other, now, changes)
+    for (const other of crowded(registers, wishes)) if (!seen.has(other)) settle(other, now, changes, seen)
+  }
+
+  /** Charges the authors of all pins that want a CID, and refuses those for which a cap leaves no room: then what their updates would have replaced is spared. */
+  const takeOn = (
+    cid: string,
+    now: number
+  ): { readonly registers: readonly StoredRegister[]; readonly wishes: readonly PinsetWish[]; readonly spared: readonly string[] } => {
+    const registers = store.registers(cid)
+    const wishes = wishesOf(registers, now)
+    const refused: StoredRegister[] = []
+    for (const pin of wishes.flatMap(({ pins }) => pins)) {
+      const code = caps.refusal(pin)
+      if (code !== undefined) {
+        store.refuse(pin.command, pin.index, code)
+        store.discharge(pin)
+        refused.push(pin)
+      } else if (pin.charge === undefined) store.charge(pin)
+    }
+    if (refused.length === 0) return { registers, wishes, spared: [] }
+    const left = store.registers(cid)
+    return { registers: left, wishes: wishesOf(left, now), spared: refused.flatMap(({ counterpart }) => counterpart ?? []) }
+  }
+
+  /** What came in place of a CID by an update that replaces nothing any more, as the CID is wanted again: its author may have no room for both. */
+  const crowded = (registers: readonly StoredRegister[], wishes: readonly PinsetWish[]): readonly string[] =>
+    registers.flatMap((register) => {
+      const { author, pinset, kind, refused } = register
+      if (kind !== 'unpin' || refused !== undefined || !caps.holds(author)) return []
+      const isBack = wishes.some((wish) => wish.pinset === pinset && wish.pins.some((pin) => pin.author === author))
+      return isBack ? (lastOf(register) ?? []) : []
+    })
+
+  /** What is at the end of a row of updates by one key. */
+  const lastOf = ({ author, pinset, counterpart }: StoredRegister): string | undefined => {
+    let last = counterpart
+    for (let n = 0; n < MAX_UPDATE_CHAIN && last !== undefined; n++) {
+      const next = store.registers(last).find((one) => one.kind === 'unpin' && one.author === author && one.pinset === pinset)?.counterpart
+      if (next === undefined) break
+      last = next
+    }
+    return last
   }
 
   /** What is held and was replaced by a CID, at once or by way of others that are not held. */
@@ -93,7 +144,7 @@ export function createSettler(
     for (const next of chain) {
       for (const replaced of store.replacedBy(next)) {
         if (store.holds(replaced).length > 0) found.push(replaced)
-        else if (chain.size < MAX_CHAIN) chain.add(replaced)
+        else if (chain.size < MAX_UPDATE_CHAIN) chain.add(replaced)
       }
     }
     return found
@@ -102,17 +153,20 @@ export function createSettler(
   const wishesOf = (registers: readonly StoredRegister[], now: number): PinsetWish[] =>
     [...Map.groupBy(registers, ({ pinset }) => pinset)].map(([pinset, group]) => ({
       pinset,
-      ...decide(group, pinset, standing, expiryNow(now))
+      ...decide(group, pinset, standing, expiryNow(now)),
+      pins: wanting(group, pinset, standing, expiryNow(now))
     }))
 
   /** `update` holds the old CID while the new one is wanted and not pinned here, or waits itself for what replaces it. */
   const awaitsSuccessor = ({ cid, kind, counterpart, pinset }: StoredRegister, now: number, behind: readonly string[] = []): boolean => {
     // Of updates in a circle none is waited for.
     if (kind !== 'unpin' || counterpart === undefined || behind.includes(counterpart)) return false
-    if (behind.length >= MAX_CHAIN) return true
-    if (store.pin(counterpart) !== undefined && store.job(counterpart) === undefined) return false
+    if (behind.length >= MAX_UPDATE_CHAIN) return true
     const group = store.registers(counterpart).filter((register) => register.pinset === pinset)
     const { want, by } = decide(group, pinset, standing, expiryNow(now))
+    const isHere = store.pin(counterpart) !== undefined && store.job(counterpart) === undefined
+    // What is here for another pinset may yet be refused in this one.
+    if (isHere) return want === 'pin' && !store.holds(counterpart).includes(pinset)
     return want === 'pin' || (by !== undefined && awaitsSuccessor(by as StoredRegister, now, [...behind, cid]))
   }
 
@@ -136,6 +190,8 @@ function isOfAdmin({ pinset, kind }: StoredRegister): boolean {
 
 interface PinsetWish extends Wish {
   readonly pinset: string
+  /** All that want it there. */
+  readonly pins: readonly StoredRegister[]
 }
 
 /**

@@ -126,6 +126,8 @@ export function openStandings(store: Store, options: { readonly network: string;
         for (const author of unfiled) store.putFiled(author, filed.get(author) as Standing)
         for (const author of unsaved) {
           store.putStanding(author, known.get(author) as Standing)
+          // There may be room by the line as it is now.
+          store.forgetRefusals(author)
           store.markUnsettled(author)
         }
         tellStates(spoken, now, changes)

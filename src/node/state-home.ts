@@ -14,6 +14,7 @@ import type { StateClosedKey, StateKey, StateNode } from '../protocol/state-line
 import { lockHome } from '../storage/lock.ts'
 import { openNodeStore } from '../storage/node-store.ts'
 import { createAdmission, type Admission } from './admission.ts'
+import { createCaps } from './caps.ts'
 import { createRecorder } from './record.ts'
 import { openCommandSets } from './sets.ts'
 import { createSettler, type Changes } from './settle.ts'
@@ -137,7 +138,8 @@ export async function openHome(
     const trusted = found.nodes.size > 0 && !(await exists(files.knownNodes)) ? await addKnownNodes(files.knownNodes, found.nodes) : []
 
     const standings = openStandings(store, { network })
-    const settler = createSettler(store, (author) => standings.get(author))
+    const caps = createCaps(store, standings.get)
+    const settler = createSettler({ store, standing: standings.get, caps })
     const sets = openCommandSets(store)
     const settlePorts = (): StandingsPorts => ({ settler, now: clock.now(), onChanges: (changes) => sets.apply(changes.sets) })
     let settled: Promise<void> = Promise.resolve()

@@ -16,6 +16,10 @@ export interface Grant {
   readonly validAfter?: number
   /** From here on the key is closed; milliseconds since the epoch. */
   readonly expiryTime?: number
+  /** How many pins of the key a node takes on, each CID once a pinset; undefined for as many as there are. */
+  readonly maxPins?: number
+  /** How many bytes these may come to; undefined for what the node has room for. */
+  readonly maxBytes?: number
   readonly admin: boolean
 }
 
@@ -43,9 +47,15 @@ export function isWithin(grant: Grant, other: Grant): boolean {
   return (
     (other.admin || !grant.admin) &&
     grant.rights.every((right) => other.rights.includes(right)) &&
+    isCapWithin(grant.maxPins, other.maxPins) &&
+    isCapWithin(grant.maxBytes, other.maxBytes) &&
     // A `*` in a pattern of ours is met by a `*` of theirs alone, which then meets whatever it stands for.
     (other.pinsets === undefined || (pinsets !== undefined && pinsets.every((pattern) => coversPinset(other, pattern))))
   )
+}
+
+function isCapWithin(cap: number | undefined, other: number | undefined): boolean {
+  return other === undefined || (cap !== undefined && cap <= other)
 }
 
 function matches(pattern: string, text: string): boolean {

@@ -2,6 +2,7 @@
 import { InvalidTextError } from './errors.ts'
 import type { Grant, Right } from './grants.ts'
 import { MAX_NAME_LABEL } from './limits.ts'
+import { bytesIn } from './size.ts'
 
 /** What the options of a line say; `rights` is absent where they name no `ops`. */
 export type KeyOptions = Omit<Grant, 'author' | 'comment' | 'rights'> & { readonly rights?: readonly Right[] }
@@ -44,13 +45,15 @@ export function parseKeyOptions(text: string): KeyOptions {
 }
 
 /** The options of a key line that grants the same; empty for one that is limited in nothing. */
-export function formatOptions({ rights, pinsets, validAfter, expiryTime, admin }: Grant): string {
+export function formatOptions({ rights, pinsets, validAfter, expiryTime, maxPins, maxBytes, admin }: Grant): string {
   const all = rights.includes('pin') && rights.includes('unpin')
   return [
     ...(all ? [] : [`ops="${rights.join(',')}"`]),
     ...(pinsets === undefined ? [] : [`pinset="${pinsets.join(',')}"`]),
     ...(validAfter === undefined ? [] : [`valid-after="${formatKeyTime(validAfter)}"`]),
     ...(expiryTime === undefined ? [] : [`expiry-time="${formatKeyTime(expiryTime)}"`]),
+    ...(maxPins === undefined ? [] : [`max-pins="${maxPins}"`]),
+    ...(maxBytes === undefined ? [] : [`max-size="${maxBytes}"`]),
     ...(admin ? ['admin'] : [])
   ].join(',')
 }
@@ -77,8 +80,9 @@ function readOption(name: string, value: string | undefined): Partial<KeyOptions
       if (value !== undefined) fail('option "admin" takes no value')
       return { admin: true }
     case 'max-pins':
+      return { maxPins: parseCount(name, needed(name, value)) }
     case 'max-size':
-      return fail(`option "${name}" is not enforced by this version, so the line grants nothing`)
+      return { maxBytes: parseSize(name, needed(name, value)) }
     default:
       return fail(`unknown option ${quote(name)}, so the line grants nothing`)
   }
@@ -123,6 +127,15 @@ function parseKeyTime(name: string, text: string): number {
 /** `YYYYMMDDHHMMSS`. */
 function formatKeyTime(ms: number): string {
   return new Date(ms).toISOString().replace(/\D/g, '').slice(0, 14)
+}
+
+function parseCount(name: string, text: string): number {
+  const count = /^\d+$/.test(text) ? Number(text) : Number.NaN
+  return Number.isSafeInteger(count) && count > 0 ? count : fail(`${name}="…" takes a number of pins from 1, not ${quote(text)}`)
+}
+
+function parseSize(name: string, text: string): number {
+  return bytesIn(text) || fail(`${name}="…" takes a size from 1 byte, like 38GB or 500MiB, not ${quote(text)}`)
 }
 
 function quote(text: string): string {

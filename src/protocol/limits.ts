@@ -267,6 +267,9 @@ export const MAX_AUTHOR_BYTES = 512 * 1024 * 1024
 /** What unpins may take beyond {@link MAX_AUTHOR_BYTES}: enough to let go of all that was asked for, and no more. */
 export const MAX_AUTHOR_UNPIN_BYTES = 64 * 1024 * 1024
 
+/** Updates of updates that are followed: a site that was replaced so often has let go of the first long ago. */
+export const MAX_UPDATE_CHAIN = 1_000
+
 /** How long a command that holds no register any more is kept to be answered: a sender that was away for a night learns what became of it. */
 export const PASSED_MS = 24 * 3_600_000
 

@@ -58,27 +58,55 @@ export function decide(
   standing: (author: Author) => Standing | undefined,
   now: number
 ): Wish {
-  const ranked = registers.toSorted((a, b) => compareRank(b.rank, a.rank))
-  for (const register of ranked) {
-    const author = standing(register.author)
-    if (author === undefined || whyNot(register, pinset, author) !== undefined) continue
+  const counting = countingOf(registers, pinset, standing)
+  for (const { register, mayUnpin } of counting) {
     if (register.kind === 'unpin') return { want: 'unpin', by: register }
-    if (register.expires === undefined || now < register.expires) {
-      return { want: 'pin', by: register, ...(register.expires === undefined ? {} : { until: register.expires }) }
-    }
+    if (!isOver(register, now)) return { want: 'pin', by: register, ...(register.expires === undefined ? {} : { until: register.expires }) }
     // An expired pin is an unpin, and one by a key that may not unpin must not narrow what others pinned.
-    if (author.grant.rights.includes('unpin')) return { want: 'unpin', by: register }
+    if (mayUnpin) return { want: 'unpin', by: register }
   }
-  return lastWord(ranked, pinset, standing)
+  // When all that is left are expired pins of keys that may not unpin, the pins are over all the same.
+  const [last] = counting
+  return last === undefined ? { want: 'none' } : { want: 'unpin', by: last.register }
 }
 
-/** When all that is left are expired pins of keys that may not unpin, the pins are over all the same. */
-function lastWord(ranked: readonly Register[], pinset: string, standing: (author: Author) => Standing | undefined): Wish {
-  const by = ranked.find((register) => {
-    const author = standing(register.author)
-    return author !== undefined && whyNot(register, pinset, author) === undefined
-  })
-  return by === undefined ? { want: 'none' } : { want: 'unpin', by }
+/** All pins that want the CID there, the highest first: those above which nothing lets it go. `decide` goes by the first of them. */
+export function wanting<T extends Register>(
+  registers: readonly T[],
+  pinset: string,
+  standing: (author: Author) => Standing | undefined,
+  now: number
+): readonly T[] {
+  const pins: T[] = []
+  for (const { register, mayUnpin } of countingOf(registers, pinset, standing)) {
+    if (register.kind === 'pin' && !isOver(register, now)) pins.push(register)
+    else if (register.kind === 'unpin' || mayUnpin) break
+  }
+  return pins
+}
+
+interface Counting<T> {
+  readonly register: T
+  readonly mayUnpin: boolean
+}
+
+/** What counts, from the highest rank down. */
+function countingOf<T extends Register>(
+  registers: readonly T[],
+  pinset: string,
+  standing: (author: Author) => Standing | undefined
+): readonly Counting<T>[] {
+  return registers
+    .flatMap((register) => {
+      const author = standing(register.author)
+      if (author === undefined || whyNot(register, pinset, author) !== undefined) return []
+      return [{ register, mayUnpin: author.grant.rights.includes('unpin') }]
+    })
+    .sort((a, b) => compareRank(b.register.rank, a.register.rank))
+}
+
+function isOver({ expires }: Register, now: number): boolean {
+  return expires !== undefined && now >= expires
 }
 
 /** Why a register does not count: undefined when it does. */

@@ -56,14 +56,14 @@ async function createBench(): Promise<Bench> {
   const backend = steer(real, 16)
   const core = stack.use(createAgentCore())
   await core.authorise([grantOf(alice)])
-  const { store, settler, clock } = core
+  const { store, settler, caps, clock } = core
   const log = keepLog()
   const random = (): number => 0.5
   const watch = createBackendWatch({ answerMs: Infinity, upMs: 1e9, downMs: 1e9 }, { backend, clock, log, random })
   watch.start()
   await watch.health()
   stack.defer(() => watch.stop())
-  const queue = createPinQueue({}, { store, settler, backend, watch, clock, log, random, onChanges() {}, onProgress() {} })
+  const queue = createPinQueue({}, { store, settler, caps, backend, watch, clock, log, random, onChanges() {}, onProgress() {} })
   queue.start()
   stack.defer(() => queue.stop())
   const onChanges = ({ cids }: { cids: ReadonlySet<string> }): void => queue.changed(cids)

@@ -36,3 +36,15 @@ test('what it may not do is kept with the rest, within its share, and beyond tha
   expect(core.states(theirs.id)[0]).toMatchObject({ status: 'pinned' })
   expect(core.hear((await say('pin', 1_000, 'default', alice)).bytes)).toBe('accept')
 })
+
+test('with a cap on its pins it has the node do no more, however much it says, and others are not asked for room', async () => {
+  using core = createAgentCore()
+  await core.authorise([grantOf(alice), grantOf(greedy, { maxPins: 3 })])
+  const heard = await Promise.all(Array.from({ length: 100 }, (_, n) => say('pin', n, n % 2 === 0 ? 'site' : 'default')))
+  for (const { bytes } of heard) expect(core.hear(bytes)).toBe('accept')
+  expect([core.store.jobCount(), core.store.usage(greedy.author)]).toEqual([3, { pins: 3, bytes: 0 }])
+  expect(heard.slice(3).map(({ id }) => core.states(id))).toEqual(heard.slice(3).map(() => [{ status: 'refused', code: 'quota' }]))
+  const theirs = await say('pin', 50, 'default', alice)
+  core.hear(theirs.bytes)
+  expect(core.states(theirs.id)).toEqual([{ status: 'queued' }])
+})

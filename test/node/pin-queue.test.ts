@@ -1,112 +1,12 @@
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
-import { expect, test, vi } from 'vitest'
-import { createHeliaBackend } from '../../src/node/backend/helia.ts'
-import { createBackendWatch, type BackendWatch } from '../../src/node/backend-watch.ts'
-import { createPinQueue, type PinQueue } from '../../src/node/pin-queue.ts'
+import { expect, test } from 'vitest'
 import { BackendError, type BackendHealth } from '../../src/node/ports.ts'
-import { systemClock } from '../../src/network/clock.ts'
-import { createAgentCore, type AgentCore } from '../support/agent-core.ts'
-import { author, cidOf, command, grantOf } from '../support/author.ts'
-import { keepLog, type KeptLog } from '../support/log.ts'
-import { makeHost } from '../support/libp2p.ts'
-import { makePinPeer } from '../support/pin-peer.ts'
-import { steer, type SteeredBackend } from '../support/steered-backend.ts'
-
-const alice = author('alice')
-let counter = 0
-
-interface Bench extends AsyncDisposable {
-  readonly core: AgentCore
-  readonly backend: SteeredBackend
-  readonly queue: PinQueue
-  readonly watch: BackendWatch
-  readonly log: KeptLog
-  /** Puts a block on a peer that the backend is linked to. */
-  give(text: string): Promise<CID>
-  ask(op: 'pin' | 'unpin', ...cids: CID[]): Promise<void>
-  /** What is acknowledged of each. */
-  status(cids: readonly CID[]): string[]
-  /** Moves the clock on until `condition` holds: timers are the clock's, the backend's work is real. */
-  until(condition: () => boolean, stepMs?: number): Promise<void>
-}
-
-interface BenchOptions {
-  readonly concurrency?: number
-  readonly random?: () => number
-  /** Bytes that the backend has for blocks. */
-  readonly capacity?: number
-  /** The first wait after a failure, and the longest. */
-  readonly retryMs?: number
-}
-
-async function createBench(options: BenchOptions = {}): Promise<Bench> {
-  const dir = await mkdtemp(join(tmpdir(), 'pinsub-queue-'))
-  const libp2p = await makeHost({ listen: false })
-  const { capacity, random = () => 0, retryMs = 1_000 } = options
-  const real = createHeliaBackend({ dir, ...(capacity === undefined ? {} : { capacity }) }, { libp2p, clock: systemClock })
-  await real.start()
-  const peer = await makePinPeer()
-  await libp2p.dial(multiaddr(peer.origin))
-  const backend = steer(real, options.concurrency ?? 4)
-  const core = createAgentCore()
-  await core.authorise([grantOf(alice)])
-  const { store, settler, clock } = core
-  const log = keepLog()
-  // The clock is moved faster than the disk answers.
-  const watch = createBackendWatch({ answerMs: Infinity }, { backend, clock, log, random })
-  const queue = createPinQueue(
-    { stallMs: 10_000, retryMs, retryMaxMs: 4 * retryMs },
-    { store, settler, backend, watch, clock, log, random, onChanges() {}, onProgress() {} }
-  )
-  watch.start()
-  queue.start()
-  return {
-    core,
-    backend,
-    queue,
-    watch,
-    log,
-    async give(text) {
-      const cid = cidOf(text)
-      await peer.provide([{ cid, bytes: new TextEncoder().encode(text) }])
-      return cid
-    },
-    async ask(op, ...cids) {
-      const { bytes } = await command(alice, {
-        operations: cids.map((cid) => ({ op, cid })),
-        time: { ms: clock.now() + counter++, counter: 0 }
-      })
-      expect(core.hear(bytes)).toBe('accept')
-      queue.changed(cids.map(String))
-    },
-    status: (cids) => cids.flatMap((cid) => settler.view(String(cid), clock.now()).map(({ state }) => state.status)),
-    async until(condition, stepMs = 0) {
-      await vi.waitFor(
-        () => {
-          core.clock.advance(stepMs)
-          expect(condition()).toBe(true)
-        },
-        { timeout: 10_000, interval: 5 }
-      )
-    },
-    async [Symbol.asyncDispose]() {
-      await queue.stop()
-      watch.stop()
-      await backend.stop()
-      await libp2p.stop()
-      await peer.stop()
-      core[Symbol.dispose]()
-      await rm(dir, { recursive: true, force: true })
-    }
-  }
-}
+import { author, cidOf, command } from '../support/author.ts'
+import { createQueueBench } from '../support/queue-bench.ts'
 
 test('does jobs, a bounded number at a time, and writes them down', async () => {
-  await using bench = await createBench({ concurrency: 3 })
+  await using bench = await createQueueBench({ concurrency: 3 })
   const cids = await Promise.all(Array.from({ length: 20 }, (_, i) => bench.give(`block ${i}`)))
   await bench.ask('pin', ...cids)
   await bench.until(() => bench.core.store.pinCount() === 20)
@@ -116,7 +16,7 @@ test('does jobs, a bounded number at a time, and writes them down', async () => 
 })
 
 test('a failure is tried again, twice as late each time, with jitter, up to a bound', async () => {
-  await using bench = await createBench({ random: () => 0.5 })
+  await using bench = await createQueueBench({ random: () => 0.5 })
   const cid = await bench.give('x')
   bench.backend.failWith(new BackendError('not-found', 'nobody has it'))
   await bench.ask('pin', cid)
@@ -134,7 +34,7 @@ test('a failure is tried again, twice as late each time, with jitter, up to a bo
 })
 
 test('fresh jobs go before those that failed', async () => {
-  await using bench = await createBench({ concurrency: 1 })
+  await using bench = await createQueueBench({ concurrency: 1 })
   const [old, fresh] = await Promise.all([bench.give('old'), bench.give('fresh')])
   bench.backend.failWith(new BackendError('failed', 'no'))
   await bench.ask('pin', old)
@@ -153,7 +53,7 @@ test('fresh jobs go before those that failed', async () => {
 })
 
 test('a try without progress ends', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   bench.backend.hold()
   await bench.ask('pin', cidOf('never comes'))
   await bench.until(() => bench.backend.calls.length === 1)
@@ -162,7 +62,7 @@ test('a try without progress ends', async () => {
 })
 
 test('an unpin takes the place of a running pin', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const cid = await bench.give('x')
   const open = bench.backend.hold()
   await bench.ask('pin', cid)
@@ -176,7 +76,7 @@ test('an unpin takes the place of a running pin', async () => {
 })
 
 test('a pin asked for twice is done once', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const cid = await bench.give('x')
   const open = bench.backend.hold()
   await bench.ask('pin', cid)
@@ -189,7 +89,7 @@ test('a pin asked for twice is done once', async () => {
 const AWAY = new BackendError('unavailable', 'connection refused')
 
 test('while the daemon is down jobs wait, none is marked failed, and all are done when it is back', async () => {
-  await using bench = await createBench({ retryMs: 1_000_000 })
+  await using bench = await createQueueBench({ retryMs: 1_000_000 })
   const cids = await Promise.all(['a', 'b', 'c'].map((text) => bench.give(text)))
   bench.backend.failWith(AWAY)
   await bench.ask('pin', ...cids)
@@ -209,7 +109,7 @@ test('while the daemon is down jobs wait, none is marked failed, and all are don
 })
 
 test('when a daemon that hung goes on, what runs is told again where its content is', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const [running, done] = [cidOf('runs'), await bench.give('done')]
   const origins = (n: number) => [multiaddr(`/ip4/203.0.113.${n}/tcp/4001`).bytes]
   const { clock } = bench.core
@@ -218,7 +118,7 @@ test('when a daemon that hung goes on, what runs is told again where its content
     [running, 2]
   ] as const) {
     const operations = [{ op: 'pin', cid, origins: origins(n) }] as const
-    const { bytes } = await command(alice, { operations, time: { ms: clock.now() + counter++, counter: 0 } })
+    const { bytes } = await command(author('alice'), { operations, time: { ms: clock.now(), counter: 1 } })
     expect(bench.core.hear(bytes)).toBe('accept')
     bench.queue.changed([String(cid)])
     if (cid === done) await bench.until(() => bench.core.store.pinCount() === 1)
@@ -233,7 +133,7 @@ test('when a daemon that hung goes on, what runs is told again where its content
 })
 
 test('a job that finds the daemon away while it is there waits ever longer, alone', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const [odd, fine] = await Promise.all([bench.give('odd'), bench.give('fine')])
   bench.backend.failWith(AWAY, `pin ${odd}`)
   await bench.ask('pin', odd, fine)
@@ -246,7 +146,7 @@ test('a job that finds the daemon away while it is there waits ever longer, alon
 })
 
 test('what comes while it is asked whether it is there waits for the answer', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const [odd, fine] = await Promise.all([bench.give('odd'), bench.give('fine')])
   const { promise, resolve } = Promise.withResolvers<BackendHealth>()
   await bench.watch.health()
@@ -261,7 +161,7 @@ test('what comes while it is asked whether it is there waits for the answer', as
 })
 
 test('what waited for the daemon when the agent ended is tried when it starts', async () => {
-  await using bench = await createBench({ retryMs: 1_000_000 })
+  await using bench = await createQueueBench({ retryMs: 1_000_000 })
   const cid = await bench.give('x')
   bench.backend.failWith(AWAY)
   await bench.ask('pin', cid)
@@ -275,7 +175,7 @@ test('what waited for the daemon when the agent ended is tried when it starts', 
 })
 
 test('what stalls while the daemon hangs waits for it, and has not failed', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const cid = await bench.give('x')
   const open = bench.backend.hold()
   await bench.ask('pin', cid)
@@ -294,7 +194,7 @@ test('what stalls while the daemon hangs waits for it, and has not failed', asyn
 })
 
 test('what does not fit waits; a smaller pin is done all the same, and an unpin makes room for it', async () => {
-  await using bench = await createBench({ capacity: 1_000 })
+  await using bench = await createQueueBench({ capacity: 1_000 })
   const [held, large, small] = await Promise.all([bench.give('h'.repeat(600)), bench.give('l'.repeat(600)), bench.give('s')])
   await bench.ask('pin', held)
   await bench.until(() => bench.core.store.pinCount() === 1)
@@ -316,7 +216,7 @@ test('what does not fit waits; a smaller pin is done all the same, and an unpin 
 })
 
 test('what waits for space is tried as soon as more is free', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const cid = await bench.give('x')
   bench.backend.failWith(new BackendError('no-space', 'no space left on device'))
   bench.backend.feign({ ok: true, version: 'x', freeBytes: 0 })
@@ -330,7 +230,7 @@ test('what waits for space is tried as soon as more is free', async () => {
 })
 
 test('one that found space after all is a reason to try the others', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const cids = await Promise.all(['a', 'b', 'c'].map((text) => bench.give(text)))
   bench.backend.failWith(new BackendError('no-space', 'no space left on device'))
   bench.backend.feign({ ok: true, version: 'x', freeBytes: 0 })
@@ -346,7 +246,7 @@ test('one that found space after all is a reason to try the others', async () =>
 })
 
 test('while there is no space, what makes some goes before all that needs it', async () => {
-  await using bench = await createBench({ concurrency: 1 })
+  await using bench = await createQueueBench({ concurrency: 1 })
   const held = await bench.give('held')
   await bench.ask('pin', held)
   await bench.until(() => bench.core.store.pinCount() === 1)
@@ -366,7 +266,7 @@ test('while there is no space, what makes some goes before all that needs it', a
 })
 
 test('stopping gives running jobs up and keeps them', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   bench.backend.hold()
   const cid = cidOf('later')
   await bench.ask('pin', cid)
@@ -377,7 +277,7 @@ test('stopping gives running jobs up and keeps them', async () => {
 })
 
 test('what cannot be written is done again', async () => {
-  await using bench = await createBench()
+  await using bench = await createQueueBench()
   const cid = await bench.give('x')
   const { transaction } = bench.core.store
   const open = bench.backend.hold()

@@ -54,11 +54,11 @@ async function createBench<B extends PinBackend>(
   const backend = steer(real, 16)
   const core = stack.use(createAgentCore())
   await core.authorise([grantOf(alice), grantOf(bob)])
-  const { store, settler, clock } = core
+  const { store, settler, caps, clock } = core
   const log = keepLog()
   const random = (): number => 0.5
   const watch = createBackendWatch({ answerMs: Infinity, upMs: 1e9, downMs: 1e9 }, { backend, clock, log, random })
-  const queue = createPinQueue({}, { store, settler, backend, watch, clock, log, random, onChanges() {}, onProgress() {} })
+  const queue = createPinQueue({}, { store, settler, caps, backend, watch, clock, log, random, onChanges() {}, onProgress() {} })
   const reconciler = createReconciler(
     {},
     { store, settler, backend, watch, clock, log, random, onChanges: ({ cids }) => queue.changed(cids) }

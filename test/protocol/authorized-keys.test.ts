@@ -2,6 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
 import { parseAuthorizedKeys, parseKeyLine } from '../../src/protocol/authorized-keys.ts'
 import { InvalidTextError } from '../../src/protocol/errors.ts'
+import { formatOptions, parseKeyOptions } from '../../src/protocol/key-options.ts'
 import { MAX_KEY_LINES } from '../../src/protocol/limits.ts'
 import { publicKeyOfSeed } from '../../src/protocol/signature.ts'
 import { authorOf, formatPublicKey, keyBlob, nodeIdOf } from '../../src/protocol/ssh-key.ts'
@@ -34,7 +35,9 @@ describe('a good line', () => {
 
   test('takes all options, in any case, with spaces and escaped quotes inside values', () => {
     expect(
-      grantOf(`OPS="pin, unpin",pinset="site,blog-*",Valid-After="20260102",expiry-time="202712312359Z",admin ${key(1, 'a b')}`)
+      grantOf(
+        `OPS="pin, unpin",pinset="site,blog-*",Valid-After="20260102",expiry-time="202712312359Z",max-pins="5",Max-Size="1.5 GiB",admin ${key(1, 'a b')}`
+      )
     ).toEqual({
       author: author(1),
       comment: 'a b',
@@ -42,6 +45,8 @@ describe('a good line', () => {
       pinsets: ['site', 'blog-*'],
       validAfter: Date.UTC(2026, 0, 2),
       expiryTime: Date.UTC(2027, 11, 31, 23, 59),
+      maxPins: 5,
+      maxBytes: 1.5 * 2 ** 30,
       admin: true
     })
   })
@@ -56,17 +61,43 @@ describe('a good line', () => {
     expect(grantOf(`expiry-time="${text}" ${key(1)}`).expiryTime).toBe(time)
   })
 
+  test.each([
+    ['1', 1],
+    ['2000b', 2_000],
+    ['20GB', 20e9],
+    ['500MiB', 500 * 2 ** 20]
+  ])('reads the size %s', (text, bytes) => {
+    expect(grantOf(`max-size="${text}" ${key(1)}`).maxBytes).toBe(bytes)
+  })
+
   test('keeps control characters out of comments', () => {
     expect(grantOf(`${key(1)} a\u001B[31mb`).comment).toBe('a\uFFFD[31mb')
   })
+})
+
+test('caps are written as they are read, a size in bytes', () => {
+  const grant = grantOf(`admin,max-size="2KiB",max-pins="007" ${key(1)}`)
+  expect(formatOptions(grant)).toBe('max-pins="7",max-size="2048",admin')
+  expect(parseKeyOptions(formatOptions(grant))).toEqual({ maxPins: 7, maxBytes: 2_048, admin: true })
 })
 
 describe('a bad line grants nothing and is named; the others hold', () => {
   test.each([
     ['no-pty', 'unknown option "no-pty"'],
     ['command="true"', 'unknown option "command"'],
-    ['max-pins="5"', '"max-pins" is not enforced'],
-    ['max-size="5GB"', '"max-size" is not enforced'],
+    ['max-pins', 'needs a value'],
+    ['max-pins="0"', 'from 1, not "0"'],
+    ['max-pins="-5"', 'from 1, not "-5"'],
+    ['max-pins="5.5"', 'from 1'],
+    ['max-pins="many"', 'from 1'],
+    ['max-pins="9007199254740992"', 'from 1'],
+    ['max-pins="5",max-pins="6"', 'twice'],
+    ['max-size=""', 'takes a size'],
+    ['max-size="0"', 'takes a size'],
+    ['max-size="0.5"', 'takes a size'],
+    ['max-size="-1GB"', 'takes a size'],
+    ['max-size="5 elephants"', 'takes a size'],
+    ['max-size="9007199254740992"', 'takes a size'],
     ['ops="pin,delete"', '"delete"'],
     ['ops=""', 'empty item'],
     ['ops', 'needs a value'],

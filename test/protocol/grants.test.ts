@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, test } from 'vitest'
-import { closedAt, coversPinset, refusalOf, type Grant } from '../../src/protocol/grants.ts'
+import { closedAt, coversPinset, isWithin, refusalOf, type Grant } from '../../src/protocol/grants.ts'
 
 const grant = (changes: Partial<Grant> = {}): Grant => ({
   author: `SHA256:${'A'.repeat(43)}`,
@@ -65,4 +65,17 @@ describe('refusals, in this order', () => {
     [{ rights: ['pin'] }, 'operation'],
     [{}, undefined]
   ])('%j: %s', (changes, why) => expect(refusalOf(grant(changes), ['pin', 'unpin'], 'site', 5)).toBe(why))
+})
+
+describe('what an admin may grant', () => {
+  test.each<[Partial<Grant>, Partial<Grant>, boolean]>([
+    [{}, { maxPins: 5 }, false],
+    [{ maxPins: 6 }, { maxPins: 5 }, false],
+    [{ maxPins: 5 }, { maxPins: 5 }, true],
+    [{ maxPins: 4, maxBytes: 9 }, { maxPins: 5 }, true],
+    [{ maxPins: 4 }, { maxBytes: 9 }, false],
+    [{ maxBytes: 10 }, { maxBytes: 9 }, false],
+    [{ maxBytes: 9 }, { maxBytes: 9 }, true],
+    [{ maxPins: 1, maxBytes: 1 }, {}, true]
+  ])('%j within %j: %s', (granted, own, isIn) => expect(isWithin(grant(granted), grant({ admin: true, ...own }))).toBe(isIn))
 })

@@ -1,6 +1,7 @@
 /** The agent without network and backend: real store in memory, settler, standings and intake on a manual clock. */
 import { createIntake, type Intake } from '../../src/node/intake.ts'
 import { createAdmission, type Admission } from '../../src/node/admission.ts'
+import { createCaps, type Caps } from '../../src/node/caps.ts'
 import { createRecorder } from '../../src/node/record.ts'
 import type { Claim } from '../../src/node/refusal-book.ts'
 import { openCommandSets, type AuthorLimits, type CommandSets } from '../../src/node/sets.ts'
@@ -18,6 +19,7 @@ import { createManualClock, type ManualClock } from './clock.ts'
 /** What the tests hold in hand. */
 export interface AgentCore extends Disposable {
   readonly store: Store
+  readonly caps: Caps
   readonly settler: Settler
   readonly standings: Standings
   readonly intake: Intake
@@ -36,6 +38,8 @@ export interface AgentCore extends Disposable {
   /** Hears a command and stores it; the verdict and the reason. */
   hear(bytes: Uint8Array): string
   states(id: CommandId): readonly OperationState[]
+  /** Plays the queue: the CID's pin has fetched so much. */
+  fetched(cid: string, bytes: number): void
   /** Plays the queue: does the CID's job at once. */
   done(cid: string, bytes?: number): void
 }
@@ -53,7 +57,8 @@ export function createAgentCore(
   const clock = createManualClock()
   const { obeysMessages = true } = options
   const standings = openStandings(store, { network: 'net', obeysMessages })
-  const settler = createSettler(store, (author) => standings.get(author))
+  const caps = createCaps(store, standings.get)
+  const settler = createSettler({ store, standing: standings.get, caps })
   const sets = openCommandSets(store, options.limits)
   const record = createRecorder(store, settler)
   const settlePorts = (): StandingsPorts => ({ settler, now: clock.now(), onChanges })
@@ -83,9 +88,14 @@ export function createAgentCore(
       onChanges
     }
   )
+  const fetched = (cid: string, bytes: number): void => {
+    if (caps.fetched(cid, bytes)) store.transaction(() => settler.settle(cid, clock.now(), noChanges()))
+    if (store.job(cid)?.action !== 'pin') caps.ended(cid)
+  }
   const admission = createAdmission({ network: 'net' }, { store, record, standings, sets, clock, knows: intake.knows, onChanges })
   return {
     store,
+    caps,
     settler,
     standings,
     intake,
@@ -113,9 +123,13 @@ export function createAgentCore(
       return judgement.verdict === 'accept' ? 'accept' : `${judgement.verdict} ${judgement.reason}`
     },
     states: (id) => store.operations(store.command(id)?.seq ?? -1).map(({ state }) => state),
+    fetched,
     done(cid, bytes = 10) {
       const job = store.job(cid)
       if (job === undefined) throw new Error(`no job for ${cid}`)
+      if (job.action === 'pin') fetched(cid, bytes)
+      caps.ended(cid)
+      if (store.job(cid)?.id !== job.id) return
       store.transaction(() => {
         store.removeJob(cid)
         if (job.action === 'unpin') store.removePin(cid)

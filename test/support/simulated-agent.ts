@@ -5,6 +5,7 @@
  */
 import { CID } from 'multiformats/cid'
 import { createAdmission, type Admission, type Admitted } from '../../src/node/admission.ts'
+import { createCaps } from '../../src/node/caps.ts'
 import { createExpiry } from '../../src/node/expiry.ts'
 import { createIntake, type Intake } from '../../src/node/intake.ts'
 import { createRecorder } from '../../src/node/record.ts'
@@ -92,7 +93,8 @@ export async function startSimulatedAgent(file: string, wall: () => number, keys
     const clock = createLateClock(wall)
     const log = { debug() {}, info() {}, warn() {} }
     const standings = openStandings(store, { network: 'net' })
-    const settler = createSettler(store, (author) => standings.get(author))
+    const caps = createCaps(store, standings.get)
+    const settler = createSettler({ store, standing: standings.get, caps })
     const sets = openCommandSets(store)
     const record = createRecorder(store, settler)
     const onChanges = (changes: Changes): void => {

@@ -1,10 +1,14 @@
 /** `pinsub keys list`: who may command the node of this home, by its file and by message. */
+import { existsSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { readAuthorizedKeys } from '../../identity/authorized-keys-file.ts'
 import type { Grant } from '../../protocol/grants.ts'
+import type { Usage } from '../../protocol/records.ts'
+import type { Author } from '../../protocol/ssh-key.ts'
+import { openStateReader } from '../../storage/state-reader.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
-import { table } from '../format.ts'
+import { bytes, count, table } from '../format.ts'
 import { saidByMessage, type MessageWord } from '../key-messages.ts'
 
 /** Lists who may command the node of this home, by its file and by message, and lines that grant nothing. */
@@ -14,6 +18,7 @@ export async function list(context: Context): Promise<number> {
   const keys = await readAuthorizedKeys(file)
   const now = Date.now()
   const said = saidByMessage(context, keys, now)
+  const used = usageIn(home.stateDb)
   const texts = (await readFile(file, 'utf8').catch(() => '')).split(/\r?\n/)
   const place = (number: number | undefined): { line: string; number: number } | object =>
     number === undefined ? {} : { line: texts[number - 1] ?? '', number }
@@ -31,11 +36,12 @@ export async function list(context: Context): Promise<number> {
       pinsets: grant.pinsets ?? null,
       valid_after: iso(grant.validAfter),
       expires: iso(grant.expiryTime),
+      ...capsOf(grant, used),
       admin: grant.admin,
       file,
       ...(word === undefined ? {} : { message: wordOf(word) })
     })
-    rows.push(rowOf(grant, state, word))
+    rows.push(rowOf(grant, state, used, word))
   }
   for (const [author, { grant, line, ...word }] of said) {
     if (keys.grants.has(author) || grant === undefined) continue
@@ -51,10 +57,11 @@ export async function list(context: Context): Promise<number> {
       ops,
       pinsets,
       ...ends,
+      ...capsOf(grant, used),
       admin,
       message: word
     })
-    rows.push(rowOf(grant, state, word))
+    rows.push(rowOf(grant, state, used, word))
   }
   for (const author of keys.revoked) {
     output.event({ event: 'authorized', ...place(keys.lines.get(author)), state: 'revoked', fingerprint: author, file })
@@ -76,13 +83,34 @@ function wordOf({ says, by, command, at }: MessageWord): MessageWord {
   return { says, by, command, at }
 }
 
-function rowOf(grant: Grant, state: string, word: MessageWord | undefined): string[] {
+/** What each key is charged for; nothing where no node has run in this home. */
+function usageIn(stateDb: string): ReadonlyMap<Author, Usage> {
+  if (!existsSync(stateDb)) return new Map()
+  using state = openStateReader(stateDb)
+  return state.usage()
+}
+
+function capsOf({ author, maxPins, maxBytes }: Grant, used: ReadonlyMap<Author, Usage>): object {
+  const { pins = 0, bytes: size = 0 } = used.get(author) ?? {}
+  return { max_pins: maxPins ?? null, max_bytes: maxBytes ?? null, used_pins: pins, used_bytes: size }
+}
+
+function capsText({ author, maxPins, maxBytes }: Grant, used: ReadonlyMap<Author, Usage>): string {
+  const { pins = 0, bytes: size = 0 } = used.get(author) ?? {}
+  return [
+    ...(maxPins === undefined ? [] : [`${pins} of ${count(maxPins, 'pin')}`]),
+    ...(maxBytes === undefined ? [] : [`${bytes(size)} of ${bytes(maxBytes)}`])
+  ].join(', ')
+}
+
+function rowOf(grant: Grant, state: string, used: ReadonlyMap<Author, Usage>, word: MessageWord | undefined): string[] {
   return [
     grant.author,
     state,
     grant.admin ? `${grant.rights.join(',')},admin` : grant.rights.join(','),
     grant.pinsets?.join(',') ?? 'every pinset',
     grant.expiryTime === undefined ? '' : `until ${iso(grant.expiryTime)}`,
+    capsText(grant, used),
     grant.comment,
     word === undefined ? '' : `by message, ${word.at.slice(0, 10)}`
   ]

@@ -12,8 +12,9 @@ import { requireSame, textOf, utf8, type Target } from '../target.ts'
 
 const [mine, theirs, other] = [author, node, stranger].map(({ blob }) => formatPublicKey(blob, 'you@laptop')) as [string, string, string]
 const nodeId = nodeIdOf(node.blob)
-const OPTIONS = 'ops="pin,unpin",pinset="site,blog-*",valid-after="20260101",expiry-time="20271231235959Z",admin'
-const ALL = `# keys\r\n\uFEFF${OPTIONS} ${mine}\n@revoked ${theirs}\n\nops="pin" ${other}\nssh-rsa AAAAB3 old\n${nodeId} vps1\nbad line\nmax-pins="5" ${mine}`
+const OPTIONS =
+  'ops="pin,unpin",pinset="site,blog-*",valid-after="20260101",expiry-time="20271231235959Z",max-pins="500",max-size="20GB",admin'
+const ALL = `# keys\r\n\uFEFF${OPTIONS} ${mine}\n@revoked ${theirs}\n\nops="pin" ${other}\nssh-rsa AAAAB3 old\n${nodeId} vps1\nbad line\nmax-pins="0" ${mine}`
 const NODES = `# nodes\n${nodeId} first contact 2026-11-28 203.0.113.1:4101\r\n\n# distrusted 2026-11-28 ${nodeIdOf(author.blob)} was here\nnobody\n${nodeIdOf(stranger.blob)}`
 
 const WORDS = [
@@ -24,6 +25,9 @@ const WORDS = [
   'valid-after',
   'expiry-time',
   'max-pins',
+  'max-size',
+  '500MiB',
+  '9007199254740991',
   '20271231',
   'pin',
   'unpin',
