@@ -92,7 +92,7 @@ export function createBus(
   }
 
   const streams = createGossipStreams({ libp2p: host.libp2p, clock, changed: refresh })
-  const gossip = createGossip(TOPICS.map(name), host, streams.registrar)
+  const gossip = createGossip(TOPICS.map(name), { host, streams, guard })
 
   const subscribers = (topic: Topic): readonly NodeId[] =>
     gossip.getSubscribers(name(topic)).flatMap((peer) => (gossip.streamsOutbound.has(peer.toString()) ? [peer.toString()] : []))
@@ -197,7 +197,7 @@ function validator(validate: (message: Heard) => Verdict | Promise<Verdict>, gua
   return async (peer: PeerId, message: Message): Promise<TopicValidatorResult> => {
     if (message.type !== 'signed' || message.data.byteLength > MAX_ENVELOPE_BYTES) return TopicValidatorResult.Reject
     const [from, via] = [message.from.toString(), peer.toString()]
-    const verdict = guard?.reads(via) === false ? 'ignore' : await judged({ bytes: message.data, from, via }, validate)
+    const verdict = await judged({ bytes: message.data, from, via }, validate)
     if (verdict === 'ignore') guard?.useless(via, from === via)
     return RESULTS[verdict]
   }

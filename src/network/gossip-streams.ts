@@ -4,6 +4,7 @@
  */
 import type { GossipSubComponents } from '@libp2p/gossipsub'
 import type { Connection, PeerId, Stream, Topology } from '@libp2p/interface'
+import { peerIdFromString } from '@libp2p/peer-id'
 import type { Clock } from '../protocol/clock.ts'
 import { MAX_GOSSIP_FIELDS } from '../protocol/limits.ts'
 import type { Shape } from '../protocol/protobuf-frames.ts'
@@ -44,6 +45,8 @@ export interface GossipStreams {
    * A peer that does not take anything is waited for once, two seconds, unless it is the only one. Ends with the signal.
    */
   room(peers: () => readonly NodeId[], signal: AbortSignal): Promise<void>
+  /** Reads nothing of what the peer sends, which then waits at its end, or goes on. */
+  hold(peer: NodeId, isHeld: boolean): void
 }
 
 /** Makes them; `changed` is called after a stream to a peer became usable for gossipsub, or ceased to be. */
@@ -134,6 +137,8 @@ export function createGossipStreams(ports: {
         protocol,
         (stream, connection) => {
           guardFields(stream, RPC, MAX_GOSSIP_FIELDS)
+          // What was sent before it is read all the same; gossipsub, which comes after us, would not wait for it.
+          stream.addEventListener('remoteCloseWrite', () => resume(stream))
           void handler(stream, facade(connection, refuse))
           offer(connection)
         },
@@ -170,7 +175,30 @@ export function createGossipStreams(ports: {
         if (moving.length === 0) return
         await Promise.race(moving.map(drained))
       }
+    },
+    hold: (peer, isHeld) => {
+      for (const { streams } of libp2p.getConnections(peerIdFromString(peer))) {
+        for (const stream of streams) {
+          if (stream.direction !== 'inbound' || !PROTOCOLS.includes(stream.protocol)) continue
+          if (isHeld) pause(stream)
+          else resume(stream)
+        }
+      }
     }
+  }
+}
+
+function pause(stream: Stream): void {
+  if (stream.status === 'open' && stream.readStatus === 'readable') stream.pause()
+}
+
+function resume(stream: Stream): void {
+  if (stream.status !== 'open' || stream.readStatus !== 'paused') return
+  try {
+    stream.resume()
+  } catch (err) {
+    // It tells the other side, by a link that may be gone.
+    stream.abort(err as Error)
   }
 }
 

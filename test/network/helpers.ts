@@ -3,6 +3,7 @@ import type { PrivateKey } from '@libp2p/interface'
 import { createBus, type Bus, type Heard, type Topic, type Verdict } from '../../src/network/bus.ts'
 import { systemClock } from '../../src/network/clock.ts'
 import { createHost, type Host } from '../../src/network/host.ts'
+import type { LinkGuard } from '../../src/network/link-guard.ts'
 import type { Clock } from '../../src/protocol/clock.ts'
 
 export const NETWORK = 'test-net'
@@ -33,13 +34,14 @@ export interface PeerOptions {
   readonly network?: string
   readonly key?: PrivateKey
   readonly verdict?: (message: Heard) => Verdict | Promise<Verdict>
+  readonly guard?: LinkGuard
 }
 
 /** A started host with a bus that keeps what it hears. */
 export async function startPeer(options: PeerOptions = {}): Promise<Peer> {
   const { listen = [LOOPBACK], topics = ['commands', 'acks'], network = NETWORK, verdict = () => 'accept' } = options
   const host = await createHost({ privateKey: options.key ?? (await generateKeyPair('Ed25519')), listen })
-  const bus = createBus({ network }, { host, clock: systemClock })
+  const bus = createBus({ network }, { host, clock: systemClock, ...(options.guard === undefined ? {} : { guard: options.guard }) })
   const heard: Heard[] = []
   for (const topic of topics) {
     bus.handle(topic, (message) => {

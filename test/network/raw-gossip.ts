@@ -1,6 +1,7 @@
 /** A peer that writes gossipsub's frames by hand, as one may that is not ours. */
-import { generateKeyPair } from '@libp2p/crypto/keys'
+import { generateKeyPair, publicKeyToProtobuf } from '@libp2p/crypto/keys'
 import { RPC } from '@libp2p/gossipsub/message'
+import type { PrivateKey, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { varint } from 'multiformats'
 import { concat } from 'uint8arrays'
@@ -9,8 +10,10 @@ import { bytesOf, NETWORK } from './helpers.ts'
 
 /** The peer. */
 export interface RawPeer extends AsyncDisposable {
-  /** A command as gossipsub signs it. */
-  message(bytes: Uint8Array): Promise<RPC.Message>
+  /** Its side of the stream. */
+  readonly stream: Stream
+  /** A command as gossipsub signs it, with the peer's key unless said. */
+  message(bytes: Uint8Array, key?: PrivateKey): Promise<RPC.Message>
   /** Sends one frame; waits while the stream is full. */
   send(messages: readonly RPC.Message[]): Promise<void>
 }
@@ -23,11 +26,13 @@ export async function startRawPeer(address: string): Promise<RawPeer> {
   const stream = await (await host.libp2p.dial(multiaddr(address))).newStream('/meshsub/1.1.0')
   let count = 0
   return {
-    async message(data) {
+    stream,
+    async message(data, key = privateKey) {
       const seqno = new Uint8Array(8)
       new DataView(seqno.buffer).setUint32(4, ++count)
-      const message = { from: host.libp2p.peerId.toMultihash().bytes, data, seqno, topic: `/pinsub/1/${NETWORK}/commands` }
-      return { ...message, signature: await privateKey.sign(concat([bytesOf('libp2p-pubsub:'), RPC.Message.encode(message)])) }
+      const message = { from: key.publicKey.toMultihash().bytes, data, seqno, topic: `/pinsub/1/${NETWORK}/commands` }
+      const signature = await key.sign(concat([bytesOf('libp2p-pubsub:'), RPC.Message.encode(message)]))
+      return { ...message, signature, key: publicKeyToProtobuf(key.publicKey) }
     },
     async send(messages) {
       const frame = RPC.encode({ subscriptions: [], messages: [...messages] })
