@@ -6,6 +6,7 @@ import { MAX_ENVELOPE_BYTES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { NetworkError } from './errors.ts'
 import { hasLostItsScore } from './gossip-score.ts'
+import { createRoom } from './gossip-room.ts'
 import { createGossipStreams } from './gossip-streams.ts'
 import { createGossip } from './gossipsub.ts'
 import type { Host } from './host.ts'
@@ -92,6 +93,7 @@ export function createBus(
   }
 
   const streams = createGossipStreams({ libp2p: host.libp2p, clock, changed: refresh })
+  const room = createRoom({ clock, streamTo: streams.to })
   const gossip = createGossip(TOPICS.map(name), { host, streams, guard })
 
   const subscribers = (topic: Topic): readonly NodeId[] =>
@@ -100,7 +102,7 @@ export function createBus(
   /** One message after the other, so that each sees what room those before it left. */
   const hand = (topic: Topic, bytes: Uint8Array, signal: AbortSignal): Promise<readonly NodeId[]> => {
     const turn = last.then(async () => {
-      await streams.room(() => subscribers(topic), signal)
+      await room(() => subscribers(topic), bytes.byteLength, signal)
       if (signal.aborted || !started) return []
       const { recipients } = await gossip.publish(name(topic), bytes)
       return recipients.map(String)

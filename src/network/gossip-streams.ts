@@ -28,23 +28,14 @@ export const RPC: Shape = {
 const OPEN_MS = 3_000
 const RETRY_MS = 1_000
 
-/** Bytes waiting for a peer from which on it counts as full. */
-const FULL = 512 * 1024
-
-/** A peer that takes nothing for so long is not waited for again: it must not hold up what others are told. */
-const STUCK_MS = 2_000
-
 /** gossipsub's view of libp2p, and what became of its streams. */
 export interface GossipStreams {
   /** To be handed to gossipsub in place of libp2p's registrar. */
   readonly registrar: GossipSubComponents['registrar']
   start(): void
   stop(): void
-  /**
-   * Waits until these peers have taken most of what they were sent; gossipsub itself never waits, until the stream breaks.
-   * A peer that does not take anything is waited for once, two seconds, unless it is the only one. Ends with the signal.
-   */
-  room(peers: () => readonly NodeId[], signal: AbortSignal): Promise<void>
+  /** The open stream on which the peer is sent gossip. */
+  to(peer: NodeId): Stream | undefined
   /** Reads nothing of what the peer sends, which then waits at its end, or goes on. */
   hold(peer: NodeId, isHeld: boolean): void
 }
@@ -58,7 +49,6 @@ export function createGossipStreams(ports: {
   const { libp2p, clock, changed } = ports
   const opening = new Set<NodeId>()
   const outbound = new Map<NodeId, Stream>()
-  const stuck = new WeakSet<Stream>()
   let topology: Topology | undefined
 
   const offer = (connection: Connection): void => {
@@ -111,20 +101,6 @@ export function createGossipStreams(ports: {
     })
   }
 
-  /** Resolves when the stream took something, is closed, or did neither for long. */
-  const drained = async (stream: Stream): Promise<void> => {
-    const { promise, resolve } = Promise.withResolvers<boolean>()
-    const yes = (): void => resolve(true)
-    const cancel = clock.after(STUCK_MS, () => resolve(false))
-    stream.addEventListener('drain', yes)
-    stream.addEventListener('close', yes)
-    if (await promise) stuck.delete(stream)
-    else stuck.add(stream)
-    cancel()
-    stream.removeEventListener('drain', yes)
-    stream.removeEventListener('close', yes)
-  }
-
   const onOpen = (event: CustomEvent<Connection>): void => offer(event.detail)
   const onDisconnect = (event: CustomEvent<PeerId>): void => {
     void topology?.onDisconnect?.(event.detail)
@@ -167,15 +143,7 @@ export function createGossipStreams(ports: {
       outbound.clear()
       opening.clear()
     },
-    room: async (peers, signal) => {
-      while (!signal.aborted) {
-        const takers = peers().flatMap((peer) => outbound.get(peer) ?? [])
-        const full = takers.filter((stream) => stream.writeBufferLength > FULL)
-        const moving = full.length === takers.length ? full : full.filter((stream) => !stuck.has(stream))
-        if (moving.length === 0) return
-        await Promise.race(moving.map(drained))
-      }
-    },
+    to: (peer) => outbound.get(peer),
     hold: (peer, isHeld) => {
       for (const { streams } of libp2p.getConnections(peerIdFromString(peer))) {
         for (const stream of streams) {

@@ -183,6 +183,15 @@ export const MAX_GOSSIP_FIELDS = 32_768
 /** Messages of gossip that are verified before the rest of the program has its turn: 4 ms, with the envelopes in them 7, and on a slow machine 20. */
 export const MAX_GOSSIP_TURN = 32
 
+/** Bytes published to a peer that wait for it, from which on it is waited for: a quarter of a second at 16 Mbit/s. Its stream breaks at eight times that. */
+export const MAX_GOSSIP_WAITING_BYTES = 512 * 1024
+
+/** How long it is waited for where others have room: at 240 kbit/s it has made room for the largest message by then. */
+export const SLOW_PEER_WAIT_MS = 2_000
+
+/** How long a peer that was waited for in vain is not waited for again: it must not hold up what others are told more than now and then. */
+export const SLOW_PEER_MS = 60_000
+
 /**
  * Messages that are of no use here, a second, through one link and without end: what a mesh carries. An honest peer forwards what its own
  * keys let in, and all of that may be nothing to us; each message comes once, so more than the mesh carries is made up by the peer.
