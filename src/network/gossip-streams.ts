@@ -80,6 +80,8 @@ export function createGossipStreams(ports: {
       return
     }
     outbound.set(peer, stream)
+    // Gossip goes one way in each stream; what a peer writes into this one would wait here for ever.
+    void stream.closeRead()
     stream.addEventListener('close', () => closed(connection, peer, stream), { once: true })
     const ready = async (): Promise<Stream> => {
       // gossipsub records the stream in the continuation of this promise.
