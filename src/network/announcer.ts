@@ -1,16 +1,17 @@
 /** Says on the acks topic what this node is, signed: at the start, to whoever subscribes, when told, and at intervals. */
 import type { Clock } from '../protocol/clock.ts'
 import { sealEnvelope, type Envelope, type Verified } from '../protocol/envelope.ts'
-import { MAX_ADDRESSES, MAX_DIGESTS, MAX_PRESENCE_BYTES } from '../protocol/limits.ts'
+import { MAX_ADDRESSES, MAX_DIGESTS, MAX_PRESENCE_BYTES, PRESENCE_AGAIN_MS, PRESENCE_BURST } from '../protocol/limits.ts'
 import { encodePresence, type Presence } from '../protocol/presence.ts'
 import type { Signer } from '../protocol/signature.ts'
 import type { Bus } from './bus.ts'
+import { createLevels } from './levels.ts'
 
 /** The announcer of one node. */
 export interface Announcer {
   start(): Promise<void>
   stop(): Promise<void>
-  /** Something changed: announces it shortly, several calls at once. */
+  /** Something changed: announces it shortly, several calls at once; after some such announcements, {@link PRESENCE_BURST}, they have a second between them. */
   announceSoon(): void
   /** The presence last signed, or one signed now; for who asks directly. */
   current(): Promise<Verified<Envelope>>
@@ -32,10 +33,14 @@ export interface AnnouncerPorts {
 /** Gathers the newcomers of a moment; a sender waits for this to learn who is there, so it is short. */
 const SOON_MS = 50
 
+/** What is counted: announcements beside those at intervals. */
+const SOON = 'soon'
+
 /** Makes the announcer; `intervalMs` is 30,000 unless said. */
 export function createAnnouncer(options: { readonly network: string; readonly intervalMs?: number }, ports: AnnouncerPorts): Announcer {
   const { network, intervalMs = 30_000 } = options
   const { bus, signer, clock, random } = ports
+  const said = createLevels({ perSecond: 1_000 / PRESENCE_AGAIN_MS, most: PRESENCE_BURST, kept: 1 }, { clock })
   let latest: Promise<Verified<Envelope>> | undefined
   let cancelSoon: (() => void) | undefined
   let cancelNext: (() => void) | undefined
@@ -88,7 +93,10 @@ export function createAnnouncer(options: { readonly network: string; readonly in
   const announceSoon = (): void => {
     latest = undefined
     if (ended === undefined) return
-    cancelSoon ??= clock.after(SOON_MS, go)
+    cancelSoon ??= clock.after(Math.max(SOON_MS, (said.get(SOON) + 1 - PRESENCE_BURST) * PRESENCE_AGAIN_MS), () => {
+      said.add(SOON, 1)
+      go()
+    })
   }
 
   return {

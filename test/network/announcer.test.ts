@@ -6,37 +6,48 @@ import { createAnnouncer, type Announcer } from '../../src/network/announcer.ts'
 import type { Presence } from '../../src/protocol/presence.ts'
 import { decodePresence } from '../../src/protocol/presence.ts'
 import { openEnvelope, verifyEnvelope } from '../../src/protocol/envelope.ts'
-import { MAX_PRESENCE_BYTES } from '../../src/protocol/limits.ts'
+import { MAX_PRESENCE_BYTES, PRESENCE_BURST } from '../../src/protocol/limits.ts'
 import type { SetDigest } from '../../src/protocol/sync/digest.ts'
 import { createTestClock, NETWORK, startPeer, until, type Peer } from './helpers.ts'
 import { described, signerOf } from './presences.ts'
 
-async function announcing(): Promise<{
+interface State {
+  queue: number
+  sets: readonly SetDigest[]
+  addresses: number
+  /** How often it was asked what is so. */
+  described: number
+}
+
+async function announcing(intervalMs = 1_000): Promise<{
   node: Peer
   announcer: Announcer
   clock: ReturnType<typeof createTestClock>
-  state: { queue: number; sets: readonly SetDigest[]; addresses: number }
+  state: State
 }> {
   const key = await generateKeyPair('Ed25519')
   const node = await startPeer({ key })
   const clock = createTestClock()
-  const state: { queue: number; sets: readonly SetDigest[]; addresses: number } = { queue: 0, sets: [], addresses: 30 }
+  const state: State = { queue: 0, sets: [], addresses: 30, described: 0 }
   let sequence = 6
   const announcer = createAnnouncer(
-    { network: NETWORK, intervalMs: 1_000 },
+    { network: NETWORK, intervalMs },
     {
       bus: node.bus,
       signer: signerOf(key),
       clock,
-      describe: async () => ({
-        ...described(),
-        addresses: Array.from(
-          { length: state.addresses },
-          (_, i) => `/ip4/10.0.0.${i}/tcp/4101${'/p2p-circuit'.repeat(i < 30 ? 0 : 18)}`
-        ).toReversed(),
-        queue: state.queue,
-        sets: state.sets
-      }),
+      describe: async () => {
+        state.described++
+        return {
+          ...described(),
+          addresses: Array.from(
+            { length: state.addresses },
+            (_, i) => `/ip4/10.0.0.${i}/tcp/4101${'/p2p-circuit'.repeat(i < 30 ? 0 : 18)}`
+          ).toReversed(),
+          queue: state.queue,
+          sets: state.sets
+        }
+      },
       nextSequence: () => ++sequence,
       random: () => 0.5
     }
@@ -75,6 +86,25 @@ test('a newcomer is told, then everybody at intervals and when something changed
   announcer.announceSoon()
   clock.advance(10_000)
   expect(peer.heard).toHaveLength(3)
+})
+
+test('whoever makes it speak again and again is told at once a few times, then once a second', async () => {
+  const { node, announcer, clock, state } = await announcing(1_000_000)
+  await using _node = node
+  await using peer = await startPeer({ listen: [] })
+  await announcer.start()
+  await peer.host.libp2p.dial(multiaddr(node.address))
+  await until('the newcomer is seen', () => node.bus.subscribers('acks').length === 1)
+  const seconds = 5
+  for (let i = 0; i < seconds * 20; i++) {
+    announcer.announceSoon()
+    clock.advance(50)
+    await setImmediate()
+    await until('what was made is heard', () => peer.heard.length === state.described)
+  }
+  // The first second was for those at once.
+  expect(peer.heard).toHaveLength(PRESENCE_BURST + seconds - 1)
+  await announcer.stop()
 })
 
 test('who asks when nobody is there gets a presence all the same', async () => {
