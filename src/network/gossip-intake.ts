@@ -4,6 +4,7 @@
  */
 import type { RPC } from '@libp2p/gossipsub/message'
 import type { PeerId } from '@libp2p/interface'
+import { MAX_GRAFT_BACKOFF_MS } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { isBy, isByNode, signatureName } from './gossip-messages.ts'
 import { hasLostItsScore } from './gossip-score.ts'
@@ -23,7 +24,8 @@ export interface Taking {
 /**
  * Puts itself before gossipsub's handler of frames. Messages of a peer that lost its score are dropped; so are, as of no use, those that no
  * node can have signed, and those above what the guard lets a peer send. Copies go through, as they cost nothing. What is left is verified
- * in turns, see {@link createTurns}, and so are the frames of a stream one after the other.
+ * in turns, see {@link createTurns}, and so are the frames of a stream one after the other. No peer asks to be left out of a mesh for longer
+ * than {@link MAX_GRAFT_BACKOFF_MS}.
  */
 export function guardIntake(
   gossip: Taking,
@@ -51,10 +53,10 @@ export function guardIntake(
   }
 
   /** Nothing is asked of a peer that would not be read, nor held against it that what was asked was not. */
-  const leaveAlone = (peer: NodeId, control: RPC.ControlMessage): RPC.ControlMessage => {
-    if (guard?.reads(peer) !== false) return control
+  const offers = (peer: NodeId, ihave: RPC.ControlIHave[]): RPC.ControlIHave[] => {
+    if (guard?.reads(peer) !== false) return ihave
     for (const peers of gossip.gossipTracer.promises.values()) peers.delete(peer)
-    return { ...control, ihave: [] }
+    return []
   }
 
   gossip.handleReceivedRpc = (from, { subscriptions, messages, control }) => {
@@ -62,7 +64,15 @@ export function guardIntake(
     return turns.read(peer, async () => {
       if (subscriptions.length > 0) await handle(from, { subscriptions, messages: [] })
       await takeMessages(from, messages)
-      if (control !== undefined) await handle(from, { subscriptions: [], messages: [], control: leaveAlone(peer, control) })
+      if (control === undefined) return
+      const { ihave, prune } = control
+      const bounded = { ...control, ihave: offers(peer, ihave), prune: prune.map(withBackoff) }
+      await handle(from, { subscriptions: [], messages: [], control: bounded })
     })
   }
+}
+
+/** gossipsub keeps it for as long as the peer says, also when that is gone. */
+function withBackoff(prune: RPC.ControlPrune): RPC.ControlPrune {
+  return prune.backoff === undefined ? prune : { ...prune, backoff: Math.min(prune.backoff, MAX_GRAFT_BACKOFF_MS / 1_000) }
 }

@@ -65,7 +65,7 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
   const queue = new Set<NodeId>()
   const running = new Map<NodeId, Promise<void>>()
   const waiting = new Map<NodeId, () => void>()
-  /** When a peer was pulled from last, and how long it is then left alone. */
+  /** When a peer was pulled from last, and how long it is then left alone. Like what is below, of those that are present: the others are never asked for what they announced. */
   const pulled = new Map<NodeId, { readonly at: number; readonly rest: number }>()
   /** What was compared with a peer to the end and still differs: nothing comes of comparing the same again. */
   const compared = new Map<NodeId, string>()
@@ -110,7 +110,7 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
       const { taken, more } = await ports.pull(peer, ended.signal)
       took(peer, taken)
       if (taken > 0 && more) queue.add(peer)
-      if (taken === 0 && !more && before === compare(peer)) compared.set(peer, before)
+      if (isPresent(peer) && taken === 0 && !more && before === compare(peer)) compared.set(peer, before)
     } catch (err) {
       // Nothing is marked by a pull that failed: whatever it did not bring is asked for again, here or elsewhere.
       took(peer, err instanceof PullError ? err.result.taken : 0)
@@ -127,7 +127,7 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
   const took = (peer: NodeId, taken: number): void => {
     // Who brought news may have more; a peer whose sets go on differing for nothing is compared ever less often.
     const rest = taken > 0 ? timing.again : Math.min(timing.mostAgain, 2 * (pulled.get(peer)?.rest ?? timing.again / 2))
-    pulled.set(peer, { at: clock.now(), rest })
+    if (isPresent(peer)) pulled.set(peer, { at: clock.now(), rest })
     if (taken > 0) tell(taken)
   }
 
@@ -135,6 +135,8 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
     log.info(`caught up ${taken} ${taken === 1 ? 'command' : 'commands'}`)
     ports.onTaken()
   }
+
+  const isPresent = (peer: NodeId): boolean => presence.get(peer)?.online === true
 
   const isNew = (peer: NodeId, difference: string): boolean => difference !== '' && compared.get(peer) !== difference
 
@@ -151,8 +153,7 @@ export function createCatchUp(options: { readonly timing?: Partial<CatchUpTiming
   }
 
   const onPresence = (peer: NodeId): void => {
-    const entry = presence.get(peer)
-    if (entry === undefined || !entry.online) {
+    if (!isPresent(peer)) {
       pulled.delete(peer)
       compared.delete(peer)
       return

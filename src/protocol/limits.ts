@@ -189,6 +189,9 @@ export const MAX_GOSSIP_FIELDS = 32_768
 /** Messages of gossip that are verified before the rest of the program has its turn: 4 ms, with the envelopes in them 7, and on a slow machine 20. */
 export const MAX_GOSSIP_TURN = 32
 
+/** How long a peer that pruned us from a mesh is not grafted again, at most: what every node of this protocol asks for. It is remembered when the peer is gone. */
+export const MAX_GRAFT_BACKOFF_MS = 60_000
+
 /** Bytes published to a peer that wait for it, from which on it is waited for: a quarter of a second at 16 Mbit/s. Its stream breaks at eight times that. */
 export const MAX_GOSSIP_WAITING_BYTES = 512 * 1024
 

@@ -1,12 +1,14 @@
 /** What of gossip is verified at all, and how much of it at a time. */
 import { generateKeyPair } from '@libp2p/crypto/keys'
 import type { RPC } from '@libp2p/gossipsub/message'
-import type { Stream } from '@libp2p/interface'
+import type { PeerId, Stream } from '@libp2p/interface'
+import { peerIdFromPrivateKey } from '@libp2p/peer-id'
 import { multiaddr } from '@multiformats/multiaddr'
-import { expect, onTestFinished, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { guardIntake } from '../../src/network/gossip-intake.ts'
 import { GREYLIST_AFTER_REJECTS } from '../../src/network/gossip-score.ts'
-import { MAX_GOSSIP_TURN } from '../../src/protocol/limits.ts'
-import { bytesOf, startPeer, textOf, until, within, type Peer } from './helpers.ts'
+import { MAX_GOSSIP_TURN, MAX_GRAFT_BACKOFF_MS } from '../../src/protocol/limits.ts'
+import { bytesOf, NETWORK, startPeer, textOf, until, within, type Peer } from './helpers.ts'
 import { startRawPeer, type RawPeer } from './raw-gossip.ts'
 
 const junk = (message: RPC.Message, n: number): RPC.Message => ({ ...message, signature: new Uint8Array(64).fill(n) })
@@ -132,4 +134,49 @@ test('what was sent before the stream was closed is read', async () => {
   await raw.stream.close()
   await until('all are heard', () => node.heard.length === texts.length)
   expect(heard(node)).toEqual(texts)
+})
+
+describe('control messages', () => {
+  const topic = `/pinsub/1/${NETWORK}/acks`
+  const control = {
+    ihave: [{ topicID: topic, messageIDs: [Uint8Array.of(1)] }],
+    iwant: [{ messageIDs: [Uint8Array.of(2)] }],
+    graft: [{ topicID: topic }],
+    prune: [9_000_000_000_000, MAX_GRAFT_BACKOFF_MS / 1_000, 10, undefined].map((backoff) => ({
+      topicID: topic,
+      peers: [],
+      ...(backoff === undefined ? {} : { backoff })
+    })),
+    idontwant: []
+  }
+
+  /** What gossipsub is handed of them, and which promises are left. */
+  async function taken(
+    reads: boolean
+  ): Promise<{ control: RPC.ControlMessage | undefined; promises: ReadonlyMap<string, Map<string, number>> }> {
+    const from = peerIdFromPrivateKey(await generateKeyPair('Ed25519'))
+    const promises = new Map([['message', new Map(Object.entries({ [from.toString()]: 1, other: 1 }))]])
+    const frames: RPC[] = []
+    const gossip = {
+      handleReceivedRpc: async (_from: PeerId, rpc: RPC): Promise<void> => void frames.push(rpc),
+      score: { score: () => 0 },
+      fastMsgIdCache: new Map<string, string>(),
+      gossipTracer: { promises }
+    }
+    guardIntake(gossip, [topic], { guard: { reads: () => reads, useless: () => {}, cut: () => {} }, hold: () => {} })
+    await gossip.handleReceivedRpc(from, { subscriptions: [], messages: [], control })
+    return { control: frames[0]?.control, promises }
+  }
+
+  test('a peer asks not to be grafted for a minute at most', async () => {
+    const { control: handed } = await taken(true)
+    expect(handed?.prune.map(({ backoff }) => backoff)).toEqual([60, 60, 10, undefined])
+    expect({ ...handed, prune: [] }).toEqual({ ...control, prune: [] })
+  })
+
+  test('nothing is asked of a peer that sends too much, and what was asked is not held against it', async () => {
+    const { control: handed, promises } = await taken(false)
+    expect([handed?.ihave, handed?.iwant]).toEqual([[], control.iwant])
+    expect([...(promises.get('message')?.keys() ?? [])]).toEqual(['other'])
+  })
 })

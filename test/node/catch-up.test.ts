@@ -112,6 +112,19 @@ test('asks whoever is there at the start and whoever subscribes, two strangers a
   await catchUp.stop()
 })
 
+test('of a peer that has not announced itself nothing is kept: it begins anew when it does', async () => {
+  catchUp.start()
+  subscribe(ann.id, 'commands')
+  await pulls[0]?.end()
+  subscribe(ben.id, 'commands')
+  await pulls[1]?.fail()
+  await announce(ann, digest(1))
+  await announce(ben, digest(1))
+  clock.advance(1_000)
+  expect(peers()).toEqual([ann.id, ben.id, ann.id, ben.id])
+  await catchUp.stop()
+})
+
 test('a peer that announces other sets is asked a moment later, unless gossip made them equal meanwhile', async () => {
   catchUp.start()
   own = [digest(1)]
