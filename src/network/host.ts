@@ -2,7 +2,7 @@
 import { noise } from '@libp2p/noise'
 import { yamux } from '@libp2p/yamux'
 import { identify, type Identify } from '@libp2p/identify'
-import type { Libp2p, PrivateKey } from '@libp2p/interface'
+import type { Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping, type Ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
@@ -47,6 +47,8 @@ export interface Host {
   start(): Promise<void>
   /** Closes all connections and ports; may be called twice. */
   stop(): Promise<void>
+  /** Calls with each peer that is found on the local network, each time; the returned function ends that. */
+  onNearby(listener: (peer: PeerInfo) => void): () => void
   /** Hangs up on a peer, and takes no connection with it for a minute. */
   shun(peer: NodeId): void
   [Symbol.asyncDispose](): Promise<void>
@@ -65,6 +67,9 @@ export async function createHost(
 ): Promise<Host> {
   for (const address of [...options.listen, ...(options.announce ?? [])]) parseMultiaddr(address)
   const protector = await createProtector(options.swarmKey)
+  /** libp2p's own event is raised by whoever connects, too. */
+  const nearby = new Set<(peer: PeerInfo) => void>()
+  const mdns = options.mdns === true ? (await import('@libp2p/mdns')).mdns({ serviceTag: MDNS_SERVICE }) : undefined
   const gate = createGate({ clock, isKnown, connections: () => libp2p.getConnections() })
   const libp2p: HostLibp2p = await createLibp2p({
     start: false,
@@ -75,7 +80,16 @@ export async function createHost(
     connectionEncrypters: [noise()],
     // A window of what a paused stream may buffer: with the default of 16 MiB, a slow reader's stream is reset.
     streamMuxers: [yamux({ maxInboundStreams: 256, streamOptions: { maxStreamWindowSize: 4 * 1024 * 1024 } })],
-    peerDiscovery: options.mdns === true ? [(await import('@libp2p/mdns')).mdns({ serviceTag: MDNS_SERVICE })] : [],
+    peerDiscovery:
+      mdns === undefined
+        ? []
+        : [
+            (components) => {
+              const discovery = mdns(components)
+              discovery.addEventListener('peer', ({ detail }) => nearby.forEach((tell) => tell(detail)))
+              return discovery
+            }
+          ],
     connectionGater: gate.gater,
     // links.ts pings on its own clock, and says what it found.
     connectionMonitor: { enabled: false },
@@ -112,6 +126,10 @@ export async function createHost(
       }
     },
     stop,
+    onNearby: (listener) => {
+      nearby.add(listener)
+      return () => nearby.delete(listener)
+    },
     shun: (peer) => {
       gate.keepOut(peer)
       for (const connection of libp2p.getConnections(peerIdFromString(peer))) connection.abort(new Error('not listened to any more'))

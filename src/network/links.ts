@@ -96,12 +96,13 @@ export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
   let started = false
   let choosing: (() => void) | undefined
   let unwatch: (() => void) | undefined
+  let unhear: (() => void) | undefined
 
-  const onDiscovery = ({ detail }: CustomEvent<PeerInfo>): void => {
-    const key = detail.id.toString()
+  const onNearby = ({ id, multiaddrs }: PeerInfo): void => {
+    const key = id.toString()
     if (key === host.id || (!targets.has(key) && others() >= maxLinks)) return
     discovered.add(key)
-    redialer.add(key, { peer: key, addresses: usable(detail.multiaddrs.map(String), key), held: false })
+    redialer.add(key, { peer: key, addresses: usable(multiaddrs.map(String), key), held: false })
   }
 
   const others = (): number => [...targets.values()].filter(({ held }) => !held).length
@@ -142,7 +143,7 @@ export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
       started = true
       pinger.start()
       redialer.start()
-      libp2p.addEventListener('peer:discovery', onDiscovery)
+      unhear = host.onNearby(onNearby)
       unwatch = presence?.onChange(chooseSoon)
       choose()
     },
@@ -150,7 +151,7 @@ export function createLinks(options: LinksOptions, ports: LinksPorts): Links {
       started = false
       pinger.stop()
       redialer.stop()
-      libp2p.removeEventListener('peer:discovery', onDiscovery)
+      unhear?.()
       unwatch?.()
       choosing?.()
       choosing = undefined

@@ -1,7 +1,11 @@
-/** Keeps dialling those we want a link to: at once when one breaks, then at growing intervals, a few at a time. */
+/**
+ * Keeps dialling those we want a link to: at once when one breaks, then at growing intervals, a few at a time. Those who were only heard of
+ * take no place of others, and whoever waits has his turn after one address of each before him.
+ */
 import type { PeerId } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import type { Clock } from '../protocol/clock.ts'
+import { MAX_ADDRESSES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { NetworkError } from './errors.ts'
 import { createDialBudget } from './dial-budget.ts'
@@ -22,7 +26,7 @@ export interface LinkTarget {
 export interface Redialer {
   start(): void
   stop(): void
-  /** The key is the peer id, or the address of a target without one. Replaces the addresses of a known target; a held one gains them. */
+  /** The key is the peer id, or the address of a target without one. Replaces the addresses of a known target; a held one gains them, up to MAX_ADDRESSES. */
   add(key: string, target: LinkTarget): void
   /** Dials it no more; the link stays. */
   remove(key: string): void
@@ -37,7 +41,7 @@ export interface RedialTiming {
   readonly redialMost: number
 }
 
-/** Dials at once: more of them at one slow uplink only fail together. */
+/** Dials at once to those who were asked for or are known, and as many to those who were only heard of: more of them at one slow uplink only fail together. */
 const MAX_DIALS = 8
 
 /** A node that fell silent may come back under its old address, but there is no hurry. */
@@ -48,11 +52,13 @@ interface Target {
   /** Whether anybody may answer. */
   readonly isOpen: boolean
   addresses: readonly string[]
+  /** Which of them is next in this round. */
+  turn: number
   /** Who must answer or, where anybody may, who did last. */
   peer: NodeId | undefined
   pause: number
   upSince: number | undefined
-  busy: boolean
+  dialling: boolean
   cancel: (() => void) | undefined
 }
 
@@ -74,9 +80,9 @@ export function createRedialer(
   const { libp2p } = host
   const budget = createDialBudget({ clock })
   const targets = new Map<string, Target>()
-  const queue: Target[] = []
+  const queue = new Set<Target>()
+  const dials = { own: 0, hearsay: 0 }
   let ended: AbortController | undefined
-  let dials = 0
 
   const isLinked = (peer: NodeId): boolean => libp2p.getConnections(peerIdFromString(peer)).some(({ status }) => status === 'open')
 
@@ -88,52 +94,71 @@ export function createRedialer(
 
   const enqueue = (target: Target): void => {
     target.cancel = undefined
-    if (target.busy) return
-    target.busy = true
-    queue.push(target)
+    if (target.dialling) return
+    queue.add(target)
     next()
   }
 
+  const kindOf = ({ held, peer }: Target): keyof typeof dials => (held || (peer !== undefined && options.isKnown(peer)) ? 'own' : 'hearsay')
+
   const next = (): void => {
-    while (dials < MAX_DIALS) {
-      const target = queue.shift()
-      if (target === undefined || ended === undefined) return
-      dials++
+    for (const target of queue) {
+      if (ended === undefined) return
+      const kind = kindOf(target)
+      if (dials[kind] >= MAX_DIALS) continue
+      queue.delete(target)
+      dials[kind]++
+      target.dialling = true
       const { signal } = ended
-      void dial(target, signal).then((pause) => {
-        dials--
-        target.busy = false
+      void dial(target, kind === 'hearsay', signal).then((pause) => {
+        dials[kind]--
+        target.dialling = false
         if (pause !== undefined && !signal.aborted && [...targets.values()].includes(target)) schedule(target, pause)
         next()
       })
     }
   }
 
-  /** The pause until the next try; undefined when the link is up, or when there is no use in another. */
-  const dial = async (target: Target, signal: AbortSignal): Promise<number | undefined> => {
+  /** Tries its next address. The pause until the one after it; undefined when the link is up, or when there is no use in another. */
+  const dial = async (target: Target, isHearsay: boolean, signal: AbortSignal): Promise<number | undefined> => {
     if (target.peer !== undefined && isLinked(target.peer)) {
       target.upSince ??= clock.now()
+      target.turn = 0
       return undefined
     }
-    const isHearsay = !target.held && !(target.peer !== undefined && options.isKnown(target.peer))
-    for (const address of target.addresses) {
-      if (isHearsay && !budget.take(address)) continue
-      try {
-        const connection = await reach(host, [address], { signal, ms: timing.dial })
-        target.peer = connection.remotePeer.toString()
-        if (isHearsay) budget.giveBack(address)
-        if (target.isOpen) ports.onAnswer?.(address, target.peer)
-        // Hung up on again before we knew who it was.
-        if (!isLinked(target.peer)) continue
+    const address = nextAddress(target, isHearsay)
+    if (address === undefined) return roundPause(target)
+    try {
+      const connection = await reach(host, [address], { signal, ms: timing.dial })
+      target.peer = connection.remotePeer.toString()
+      if (isHearsay) budget.giveBack(address)
+      if (target.isOpen) ports.onAnswer?.(address, target.peer)
+      // Else hung up on again before we knew who it was.
+      if (isLinked(target.peer)) {
         target.upSince = clock.now()
         target.pause = timing.redialFirst
+        target.turn = 0
         return undefined
-      } catch (err) {
-        // Ourselves.
-        if (err instanceof NetworkError && err.code === 'address') return undefined
-        if (err instanceof NetworkError && err.code === 'swarm-key' && target.held) ports.onWrongKey?.(address, err)
       }
+    } catch (err) {
+      // Ourselves.
+      if (err instanceof NetworkError && err.code === 'address') return undefined
+      if (err instanceof NetworkError && err.code === 'swarm-key' && target.held) ports.onWrongKey?.(address, err)
     }
+    return target.turn < target.addresses.length ? 0 : roundPause(target)
+  }
+
+  const nextAddress = (target: Target, isHearsay: boolean): string | undefined => {
+    while (target.turn < target.addresses.length) {
+      const address = target.addresses[target.turn++] as string
+      if (!isHearsay || budget.take(address)) return address
+    }
+    return undefined
+  }
+
+  /** The pause after all addresses of a target were tried. */
+  const roundPause = (target: Target): number => {
+    target.turn = 0
     if (!target.held && target.peer !== undefined && isSilent(target.peer)) return SILENT_REDIAL_MS
     const { pause } = target
     target.pause = Math.min(pause * 1.5, timing.redialMost)
@@ -168,13 +193,13 @@ export function createRedialer(
       ended = undefined
       libp2p.removeEventListener('peer:connect', onConnect)
       libp2p.removeEventListener('peer:disconnect', onDisconnect)
-      for (const target of queue.splice(0)) target.busy = false
+      queue.clear()
       for (const target of targets.values()) target.cancel?.()
     },
     add: (key, { peer, addresses, held }) => {
       const known = targets.get(key)
       if (known !== undefined) {
-        known.addresses = known.held || held ? [...new Set([...known.addresses, ...addresses])] : addresses
+        known.addresses = known.held || held ? [...new Set([...known.addresses, ...addresses])].slice(0, MAX_ADDRESSES) : addresses
         known.held ||= held
         return
       }
@@ -183,17 +208,21 @@ export function createRedialer(
         held,
         isOpen,
         addresses,
+        turn: 0,
         peer,
         pause: timing.redialFirst,
         upSince: undefined,
-        busy: false,
+        dialling: false,
         cancel: undefined
       }
       targets.set(key, target)
       schedule(target, 0)
     },
     remove: (key) => {
-      targets.get(key)?.cancel?.()
+      const target = targets.get(key)
+      if (target === undefined) return
+      target.cancel?.()
+      queue.delete(target)
       targets.delete(key)
     },
     targets,
