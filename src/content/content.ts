@@ -8,6 +8,7 @@ import { createGuards } from './guards.ts'
 import { createJournal } from './journal.ts'
 import { createKeeper } from './keeper.ts'
 import { blockKey, isIdentity } from './multihash.ts'
+import { createOrigins } from './origins.ts'
 import { createPinner, type ContentPinOptions } from './pinner.ts'
 import type { BlockIndex, RootRow, Totals } from './ports.ts'
 import { createSpace } from './space.ts'
@@ -60,7 +61,7 @@ export function createContent(options: ContentOptions, ports: ContentPorts) {
     makeRoom: async (bytes) => (await sweeper.makeRoom(bytes)).bytes
   })
   const keeper = createKeeper({ store, index, guards, space, clock, fetch: exchange.fetch, onStored: exchange.announce })
-  const pinner = createPinner({ keeper, index, clock, dial: exchange.dial })
+  const pinner = createPinner({ keeper, index, clock, dial: createOrigins({ libp2p: ports.libp2p, clock }).dial })
   const journal = createJournal({ store, index })
   let next: (() => void) | undefined
   let tidying: Promise<unknown> = Promise.resolve()

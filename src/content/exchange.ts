@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Libp2p } from '@libp2p/interface'
-import { multiaddr } from '@multiformats/multiaddr'
 import type { CID } from 'multiformats/cid'
 import { MAX_BLOCK_BYTES, MAX_FETCHES } from '../protocol/limits.ts'
 import { BITSWAP, startBitswap, type Bitswap, type BlockSource } from './bitswap.ts'
@@ -32,9 +31,6 @@ const GATHER_MS = 15
  * are here; without it each block would travel between each two of them.
  */
 const ANNOUNCE_MS = 200
-
-/** What the dial of one origin may take. */
-const DIAL_MS = 5_000
 
 /** Makes what fetches blocks from connected peers and serves them ours, on a started libp2p host. */
 export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks: BlockSource }) {
@@ -115,13 +111,6 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
         bitswap?.announce(cid).catch(() => undefined)
       }, ANNOUNCE_MS)
       fresh.set(key, timer)
-    },
-
-    /** Dials peers that may hold content (multiaddrs with /p2p), all at once; resolves when all have answered or failed. */
-    async dial(origins: readonly string[], signal: AbortSignal): Promise<void> {
-      await Promise.allSettled(
-        origins.map(async (origin) => libp2p.dial(multiaddr(origin), { signal: AbortSignal.any([signal, AbortSignal.timeout(DIAL_MS)]) }))
-      )
     }
   }
 }

@@ -1,20 +1,24 @@
-/** How often machines are dialled that only presence told of: whoever signs presences must not aim all nodes at a machine of his choice. */
+/** How often machines are dialled on somebody's word: whoever signs presences, or commands, must not aim all nodes at a machine of his choice. */
+import { multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../protocol/clock.ts'
 import { HEARSAY_DIAL_MS, MAX_HEARSAY_DIALS, MAX_HEARSAY_HOSTS } from '../protocol/limits.ts'
-import { parseMultiaddr } from './addresses.ts'
 import { createLevels } from './levels.ts'
 
-/** A budget for each machine, by its IP address. */
+/** A budget for each machine, by its IP address, whatever the port, the peer and the transport. */
 export interface DialBudget {
-  /** Takes one dial from the budget of the machine in a multiaddr (text); false where none is left, or the address is none. */
+  /** Takes one dial from the budget of the machine in a multiaddr (text); false where none is left, or the address names no machine. */
   take(address: string): boolean
   /** Gives it back: who was expected answered there. */
   giveBack(address: string): void
 }
 
-/** Makes one: MAX_HEARSAY_DIALS at once, one more each HEARSAY_DIAL_MS. */
-export function createDialBudget(ports: { readonly clock: Clock }): DialBudget {
+/**
+ * Makes one: MAX_HEARSAY_DIALS at once, one more each HEARSAY_DIAL_MS. Host names are no machine, unless `names`: then all of them are
+ * one, as all of them may lead to the same.
+ */
+export function createDialBudget(options: { readonly names: boolean }, ports: { readonly clock: Clock }): DialBudget {
   const spent = createLevels({ perSecond: 1_000 / HEARSAY_DIAL_MS, most: MAX_HEARSAY_DIALS, kept: MAX_HEARSAY_HOSTS }, ports)
+  const hostOf = (address: string): string | undefined => machineIn(address) ?? (options.names && isNamed(address) ? 'names' : undefined)
   return {
     take(address) {
       const host = hostOf(address)
@@ -29,10 +33,24 @@ export function createDialBudget(ports: { readonly clock: Clock }): DialBudget {
   }
 }
 
-function hostOf(address: string): string | undefined {
+/** An IPv4 address is the same machine in IPv6 dress. With a zone there is none: whoever says it means a network of his own. */
+function machineIn(address: string): string | undefined {
+  const [first] = components(address)
+  if (first?.name === 'ip4') return first.value
+  if (first?.name !== 'ip6') return undefined
+  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(first.value ?? '') ?? []
+  if (high === undefined || low === undefined) return first.value
+  return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join('.')
+}
+
+function isNamed(address: string): boolean {
+  return components(address)[0]?.name.startsWith('dns') === true
+}
+
+function components(address: string): ReturnType<ReturnType<typeof multiaddr>['getComponents']> {
   try {
-    return parseMultiaddr(address).getComponents()[0]?.value
+    return multiaddr(address).getComponents()
   } catch {
-    return undefined
+    return []
   }
 }

@@ -78,7 +78,7 @@ export function createRedialer(
   const { timing, isSilent } = options
   const { host, clock } = ports
   const { libp2p } = host
-  const budget = createDialBudget({ clock })
+  const budget = createDialBudget({ names: false }, { clock })
   const targets = new Map<string, Target>()
   const queue = new Set<Target>()
   const dials = { own: 0, hearsay: 0 }

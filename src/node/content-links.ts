@@ -13,7 +13,7 @@ export function linkContent(
   ports: { readonly presence: PresenceTable; readonly backend: PinBackend; readonly watch: BackendWatch; readonly clock: Clock }
 ): void {
   const { presence, backend, watch } = ports
-  const budget = createDialBudget(ports)
+  const budget = createDialBudget({ names: false }, ports)
   const reach = (node: NodeId): void => {
     const { backend: content } = presence.get(node)?.presence ?? {}
     if (known.isChosen() && !known.has(node)) return

@@ -115,7 +115,7 @@ export const REPEAT_ACK_MS = 10_000
 export const MAX_REMEMBERED = 4_096
 
 /**
- * Dials at once to one machine that only presence told of, and that has not answered as the node that signed: a site of some dozen nodes
+ * Dials at once to one machine that only presence or a command's origins told of, and that has not answered as who was named: a site of some dozen nodes
  * behind one address is linked at once, and a thousand sybils that name a victim cost it no more than that.
  */
 export const MAX_HEARSAY_DIALS = 64

@@ -11,7 +11,7 @@ import { presenceOf, signerOf } from './presences.ts'
 
 test('a machine is dialled so often at once, and then once in a while, whatever the port and the peer', () => {
   const clock = createTestClock()
-  const budget = createDialBudget({ clock })
+  const budget = createDialBudget({ names: false }, { clock })
   const dials = (): boolean[] => Array.from({ length: 2 * MAX_HEARSAY_DIALS }, (_, i) => budget.take(`/ip4/203.0.113.9/tcp/${i + 1}`))
   expect(dials().filter(Boolean)).toHaveLength(MAX_HEARSAY_DIALS)
   expect(budget.take('/ip4/203.0.113.10/tcp/1')).toBe(true)
@@ -24,9 +24,35 @@ test('a machine is dialled so often at once, and then once in a while, whatever 
   expect(dials().filter(Boolean)).toHaveLength(MAX_HEARSAY_DIALS)
 })
 
+test('a machine has one budget, however its address is written', () => {
+  const budget = createDialBudget({ names: false }, { clock: createTestClock() })
+  const written = [
+    '/ip4/203.0.113.9/tcp/1',
+    '/ip6/::ffff:203.0.113.9/tcp/1',
+    '/ip6/::FFFF:cb00:7109/tcp/2',
+    '/ip6/0:0:0:0:0:ffff:cb00:7109/udp/3/quic-v1'
+  ]
+  for (let i = 0; i < MAX_HEARSAY_DIALS; i++) expect(budget.take(written[i % written.length] as string)).toBe(true)
+  for (const address of written) expect(budget.take(address)).toBe(false)
+})
+
+test('an address with a zone is not dialled on hearsay: it means a network of whoever says it', () => {
+  const budget = createDialBudget({ names: true }, { clock: createTestClock() })
+  for (let i = 0; i < 3; i++) expect(budget.take(`/ip6zone/z${i}/ip6/fe80::1/tcp/1`)).toBe(false)
+  expect(budget.take('/ip6zone/a/ip6zone/b/ip6/::1/tcp/1')).toBe(false)
+})
+
+test('host names are no machine, or all of them one', () => {
+  const clock = createTestClock()
+  const budget = createDialBudget({ names: true }, { clock })
+  const taken = Array.from({ length: 2 * MAX_HEARSAY_DIALS }, (_, i) => budget.take(`/dns4/h${i}.example.org/tcp/1`))
+  expect(taken.filter(Boolean)).toHaveLength(MAX_HEARSAY_DIALS)
+  expect(createDialBudget({ names: false }, { clock }).take('/dns4/example.org/tcp/1')).toBe(false)
+})
+
 test('what is no address is not dialled, and memory stays bounded: the machine dialled longest ago is forgotten first', () => {
-  const budget = createDialBudget({ clock: createTestClock() })
-  expect(budget.take('/dns4/example.org/tcp/1')).toBe(false)
+  const budget = createDialBudget({ names: false }, { clock: createTestClock() })
+  for (const text of ['nonsense', '/unix/socket', '/ip4/300.1.1.1/tcp/1']) expect(budget.take(text)).toBe(false)
   const address = (n: number): string => `/ip4/10.${n >> 16}.${(n >> 8) & 255}.${n & 255}/tcp/1`
   for (let i = 0; i < MAX_HEARSAY_DIALS; i++) budget.take(address(0))
   for (let n = 1; n < MAX_HEARSAY_HOSTS; n++) budget.take(address(n))

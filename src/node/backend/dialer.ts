@@ -1,3 +1,4 @@
+import type { DialBudget } from '../../network/dial-budget.ts'
 import type { Clock } from '../../protocol/clock.ts'
 
 /** One bulk command gives the same origins to thousands of pins: within this time (ms) each address is dialled once. */
@@ -14,14 +15,19 @@ export interface OriginDialer {
 
 /**
  * Dials who may hold the content, in the background. Resolves never and fails never: a want goes out to peers that connect later too,
- * so that a pin does not have to wait for addresses that lead nowhere (a laptop's private ones do, each time).
+ * so that a pin does not have to wait for addresses that lead nowhere (a laptop's private ones do, each time). With a budget a machine is
+ * dialled only so often, but for those who answer.
  */
-export function createOriginDialer(connect: (address: string) => Promise<unknown>, { clock }: { readonly clock: Clock }): OriginDialer {
+export function createOriginDialer(
+  connect: (address: string) => Promise<unknown>,
+  { clock, budget }: { readonly clock: Clock; readonly budget?: DialBudget }
+): OriginDialer {
   const dialled = new Map<string, number>()
   /** Other nodes write the addresses: one that cannot be read must not stop the rest. */
   const attempt = async (address: string): Promise<void> => {
     try {
       await connect(address)
+      budget?.giveBack(address)
     } catch {
       // Who cannot be reached has nothing for us.
     }
@@ -34,7 +40,7 @@ export function createOriginDialer(connect: (address: string) => Promise<unknown
       dialled.set(address, now)
       const [oldest] = dialled.keys()
       if (dialled.size > MAX_REMEMBERED && oldest !== undefined) dialled.delete(oldest)
-      void attempt(address)
+      if (budget?.take(address) !== false) void attempt(address)
     }
   }
   return Object.assign(dial, { forget: () => dialled.clear() })

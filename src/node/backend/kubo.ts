@@ -1,5 +1,6 @@
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
+import { createDialBudget } from '../../network/dial-budget.ts'
 import type { Clock } from '../../protocol/clock.ts'
 import { BackendError } from '../ports.ts'
 import type { BackendPeer, PinBackend, PinStat } from '../ports.ts'
@@ -48,10 +49,12 @@ const MAX_LISTED = 2_000_000
 export function createKuboBackend(options: KuboOptions, { clock }: { readonly clock: Clock }): PinBackend {
   const { name, answerMs = 30_000, silenceMs = 30_000 } = options
   const http = createKuboHttp(options, { clock })
-  const dial = createOriginDialer(
-    (address) => http.call('swarm/connect', { lane: 'dials', query: { arg: address }, withinMs: CONNECT_MS }),
-    { clock }
-  )
+  const connect = (address: string): Promise<unknown> =>
+    http.call('swarm/connect', { lane: 'dials', query: { arg: address }, withinMs: CONNECT_MS })
+  const reach = createOriginDialer(connect, { clock })
+  // What a command names is only its author's word.
+  const dial = createOriginDialer(connect, { clock, budget: createDialBudget({ names: true }, { clock }) })
+  const forget = (): void => [reach, dial].forEach((each) => each.forget())
   const blocks = createKuboBlocks({ silenceMs }, { http, dial })
   const active = new Map<string, number>()
   /** The operator's pins that a check found short. */
@@ -124,7 +127,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
 
   return {
     kind: 'kubo',
-    reach: dial,
+    reach,
     concurrency: CONCURRENCY,
     start: () => Promise.resolve(),
     stop() {
@@ -160,7 +163,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
           const isAway = error instanceof BackendError && error.code === 'unavailable'
           const cutOff = call.signal.aborted || isAway
           // A daemon that starts again has none of the connections that were made for it.
-          if (isAway) dial.forget()
+          if (isAway) forget()
           if (cutOff && active.get(key) === 1) {
             undoing.set(key, undo(cid))
             await undoing.get(key)
@@ -207,7 +210,7 @@ export function createKuboBackend(options: KuboOptions, { clock }: { readonly cl
     },
     async health() {
       const health = await readHealth(http)
-      if (!health.ok) dial.forget()
+      if (!health.ok) forget()
       return health
     },
     peer: (): Promise<BackendPeer | undefined> => readPeer(http)
