@@ -1,5 +1,7 @@
 /** What an agent says when asked over `/pinsub/query/1`. */
+import { setImmediate as immediate } from 'node:timers/promises'
 import { CID } from 'multiformats/cid'
+import { createTurns } from '../network/turns.ts'
 import { flatState } from '../protocol/ack.ts'
 import type { Clock } from '../protocol/clock.ts'
 import type { Envelope, Verified } from '../protocol/envelope.ts'
@@ -43,6 +45,8 @@ const ROWS = 1_000
 const CHECK_PAGE_MS = 4_000
 /** CIDs of one answer that are checked at a time. */
 const CHECK_WIDTH = 4
+/** How long one turn of an answer lasts before others have theirs, milliseconds. */
+const TURN_MS = 20
 /** Bytes of a page that are left for its frame. */
 const FRAME_BYTES = 1_024
 /** Bytes that an envelope takes besides its own: its head, and its age. */
@@ -54,6 +58,7 @@ export function createAnswers(
   ports: AnswerPorts
 ): (request: QueryRequest, peer: NodeId) => AsyncGenerator<QueryPage> {
   const { store, settler, standings, clock } = ports
+  const turns = createTurns(ports)
 
   async function* hello(signer: Uint8Array | undefined): AsyncGenerator<QueryPage> {
     const head = { page: 'hello', network: options.network, version: options.version } as const
@@ -131,10 +136,20 @@ export function createAnswers(
     status: state.status
   })
 
-  async function* acks(commands: readonly string[]): AsyncGenerator<Verified<Envelope>> {
-    for (const id of commands) {
-      const ack = await ports.acks.current(id)
-      if (ack !== undefined) yield ack
+  /** Each costs a signature and a look at all operations of its command: some at a time, and others have their turn meanwhile. */
+  async function* acks(commands: readonly string[], peer: NodeId): AsyncGenerator<Verified<Envelope>> {
+    for (let next = 0; next < commands.length;) {
+      const said = await turns.take(peer, async () => {
+        const some: Verified<Envelope>[] = []
+        const end = clock.now() + TURN_MS
+        do {
+          const ack = await ports.acks.current(commands[next++] as string)
+          if (ack !== undefined) some.push(ack)
+        } while (next < commands.length && clock.now() < end)
+        return some
+      })
+      yield* said
+      await immediate()
     }
   }
 
@@ -144,7 +159,8 @@ export function createAnswers(
         yield* hello(request.signer)
         return
       case 'status': {
-        const groups = request.cids === undefined ? held(request.pinset) : [request.cids.map((cid) => ({ cid, pinset: request.pinset }))]
+        const groups =
+          request.cids === undefined ? held(request.pinset) : [[...new Set(request.cids)].map((cid) => ({ cid, pinset: request.pinset }))]
         if (request.check === true) {
           const by = ports.isKnown(peer) ? 'known' : 'stranger'
           const rowsOf = (asked: readonly Asked[], signal: AbortSignal): Promise<readonly StatusRow[]> => checkedRows(asked, by, signal)
@@ -162,7 +178,7 @@ export function createAnswers(
         }
         return
       case 'acks':
-        for await (const page of pages(acks(request.commands))) yield { page: 'acks', acks: page.map(({ bytes }) => bytes) }
+        for await (const page of pages(acks(request.commands, peer))) yield { page: 'acks', acks: page.map(({ bytes }) => bytes) }
     }
   }
 }

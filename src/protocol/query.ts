@@ -46,6 +46,7 @@ export interface PinsRequest {
 export interface AcksRequest {
   readonly want: 'acks'
   readonly network: string
+  /** Each once. */
   readonly commands: readonly CommandId[]
 }
 
@@ -171,7 +172,7 @@ export function decodeQueryRequest(bytes: Uint8Array): QueryRequest | { readonly
     case 'pins':
       return { want, network, ...pinsetFrom(map) }
     case 'acks':
-      return { want, network, commands: wire.list(commands, 'commands', MAX_QUERY_COMMANDS).map(commandFrom) }
+      return { want, network, commands: distinct(wire.list(commands, 'commands', MAX_QUERY_COMMANDS).map(commandFrom)) }
     default:
       return { want: 'unknown', network }
   }
@@ -245,6 +246,11 @@ function pinsetField(pinset: string | undefined): { pinset?: string } {
 
 function pinsetFrom(map: wire.Fields): { pinset?: string } {
   return map['pinset'] === undefined ? {} : { pinset: wire.label(map['pinset'], 'pinset') }
+}
+
+/** Each costs who answers a signature. */
+function distinct(commands: readonly CommandId[]): readonly CommandId[] {
+  return new Set(commands).size === commands.length ? commands : wire.malformed('commands')
 }
 
 function commandFrom(value: unknown): CommandId {

@@ -37,7 +37,7 @@ const request: fc.Arbitrary<QueryRequest> = fc.oneof(
     .tuple(network, optional({ cids: fc.array(cid.map(cidKey), { maxLength: 5 }), pinset, check: fc.constant(true as const) }))
     .map(([n, rest]) => ({ want: 'status' as const, network: n, ...rest })),
   fc.tuple(network, optional({ pinset })).map(([n, rest]) => ({ want: 'pins' as const, network: n, ...rest })),
-  fc.tuple(network, fc.array(command, { maxLength: 5 })).map(([n, commands]) => ({ want: 'acks' as const, network: n, commands }))
+  fc.tuple(network, fc.uniqueArray(command, { maxLength: 5 })).map(([n, commands]) => ({ want: 'acks' as const, network: n, commands }))
 )
 
 const status = fc.constantFrom('accepted', 'queued', 'pinning', 'pinned', 'unpinned', 'superseded', 'failed', 'refused')
@@ -135,9 +135,17 @@ describe('broken ones', () => {
   const head = { v: 1, network: 'n' }
   test.each([
     ['too many CIDs', { ...head, want: 'status', cids: Array.from({ length: MAX_QUERY_CIDS + 1 }, () => V1) }],
-    ['too many commands', { ...head, want: 'acks', commands: Array.from({ length: MAX_QUERY_COMMANDS + 1 }, () => new Uint8Array(32)) }],
+    [
+      'too many commands',
+      {
+        ...head,
+        want: 'acks',
+        commands: Array.from({ length: MAX_QUERY_COMMANDS + 1 }, (_, i) => Uint8Array.of(i, i >> 8, ...new Uint8Array(30)))
+      }
+    ],
     ['a CID as text', { ...head, want: 'status', cids: [V1.toString()] }],
     ['a short command', { ...head, want: 'acks', commands: [new Uint8Array(31)] }],
+    ['a command twice', { ...head, want: 'acks', commands: [new Uint8Array(32), new Uint8Array(32)] }],
     ['a short key', { ...head, want: 'hello', signer: new Uint8Array(10) }],
     ['a bad pinset', { ...head, want: 'pins', pinset: 'a b' }],
     ['no network', { v: 1, want: 'pins' }],
