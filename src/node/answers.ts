@@ -29,7 +29,7 @@ export interface AnswerPorts {
   progress(cid: string): number | undefined
   /** Own presence, as signed now. */
   ownPresence(): Promise<Verified<Envelope>>
-  /** Newest presence envelopes of the others, gone ones too, the last heard first; `age` is how long ago that was, milliseconds. */
+  /** Newest presence envelopes of the others that are told of, gone ones too; `age` is how long ago that was, milliseconds. */
   otherPresences(): readonly { readonly bytes: Uint8Array; readonly age: number }[]
 }
 
@@ -194,6 +194,8 @@ async function* pages<T extends { readonly bytes: Uint8Array }>(items: Iterable<
   for await (const item of items) {
     if (size + item.bytes.byteLength > MAX_PAGE_BYTES - FRAME_BYTES) {
       yield group
+      // Whoever reads fast must not keep others waiting.
+      await immediate()
       group = []
       size = 0
     }

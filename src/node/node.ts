@@ -50,6 +50,7 @@ import { createStartHold } from './start-hold.ts'
 import type { Store } from './store.ts'
 import { createStrangerWords } from './stranger-words.ts'
 import { createSync } from './sync.ts'
+import { toldPresences } from './told-presences.ts'
 
 /** What an agent is made of; all paths are absolute and their folders exist. */
 export interface NodeOptions {
@@ -282,10 +283,10 @@ export async function createNode(options: NodeOptions, ports: NodePorts): Promis
         progress: queue.progress,
         ownPresence: () => announcer.current(),
         otherPresences: () =>
-          presence
-            .all()
-            .toReversed()
-            .map(({ envelope, heardAt }) => ({ bytes: envelope.bytes, age: Math.max(0, clock.now() - heardAt) }))
+          toldPresences(presence.all(), knownNodes).map(({ envelope, heardAt }) => ({
+            bytes: envelope.bytes,
+            age: Math.max(0, clock.now() - heardAt)
+          }))
       }
     )
     const queries = createQueryServer({ network }, { host, handler: answers, clock, isKnown })

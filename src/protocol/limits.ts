@@ -264,6 +264,15 @@ export const MAX_ADDRESS_DIALS = 100
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024
 
+/**
+ * Presences of nodes that nobody named, told to whoever asks where others are named: two hundred of the usual ones. Further ones are heard
+ * of by gossip; without a bound a question of 60 bytes is answered with a whole table that strangers have filled.
+ */
+export const MAX_TOLD_STRANGER_BYTES = 128 * 1024
+
+/** The same where nobody is named and everybody may be a node: some eight hundred of the usual ones, more than senders and nodes can link. */
+export const MAX_TOLD_UNVOUCHED_BYTES = 512 * 1024
+
 /** How long ago a node may be said to have been heard: a year; who was silent longer is told as silent since then. */
 export const MAX_PRESENCE_AGE_MS = 365 * 86_400_000
 
