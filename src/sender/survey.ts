@@ -131,13 +131,16 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     async pins(pinset, signal) {
       const request = { want: 'pins', network, ...(pinset === undefined ? {} : { pinset }) } as const
       const answers = await askAll([request], { signal, withinMs: ANSWER_MS }, (page) => (page.page === 'pins' ? page.rows : []))
-      const merged = new Map<string, { row: PinRow; nodes: NodeId[] }>()
+      const merged = new Map<string, { row: PinRow; nodes: Set<NodeId> }>()
       for (const [node, rows] of answers) {
         for (const row of rows) {
           const name = `${cidKey(row.cid)} ${row.pinset}`
           const known = merged.get(name)
-          if (known === undefined) merged.set(name, { row, nodes: [node] })
-          else merged.set(name, { row: row.at > known.row.at ? row : known.row, nodes: [...known.nodes, node] })
+          if (known === undefined) merged.set(name, { row, nodes: new Set([node]) })
+          else {
+            known.nodes.add(node)
+            if (row.at > known.row.at) known.row = row
+          }
         }
       }
       return [...merged.values()].map(({ row, nodes }) => ({
@@ -147,7 +150,7 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
         ...(row.name === undefined ? {} : { name: row.name }),
         author: row.author,
         at: new Date(row.at).toISOString(),
-        nodes
+        nodes: [...nodes]
       }))
     }
   }
