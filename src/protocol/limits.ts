@@ -174,6 +174,21 @@ export const MAX_PAGE_ROWS = 13_000
 /** Pages of one answer: above a million rows the asker names CIDs or a pinset. */
 export const MAX_PAGES = 1_000
 
+/** Rows of one known node that a sender keeps: as many as {@link MAX_PAGES} of the usual pages carry. */
+export const MAX_ROWS = 1_000_000
+
+/** Of these for each CID that was asked for: one for each pinset that it is in, more than anybody has. */
+export const MAX_CID_ROWS = 1_000
+
+/** The same of one node where nobody is named, 150 MB in memory; all of them together have {@link MAX_ROWS}. Who has more pins names his nodes. */
+export const MAX_UNVOUCHED_ROWS = 100_000
+
+/** The same of one node that nobody named where others are named: it is shown and counts for nothing. */
+export const MAX_STRANGER_ROWS = 10_000
+
+/** And of all these together. */
+export const MAX_STRANGERS_ROWS = 100_000
+
 /** A refusal over a stream: a command id, a network name and a code. */
 export const MAX_REFUSAL_BYTES = 512
 

@@ -89,7 +89,7 @@ export interface Sender {
   /** How the nodes stand with CIDs, or with all that is wanted; asks each, and falls back on what it said last. */
   status(cids?: readonly string[], options?: StatusOptions): AsyncGenerator<StatusEvent>
   /** What is wanted on the network. */
-  pins(options?: { readonly pinset?: string; readonly signal?: AbortSignal }): Promise<readonly PinEvent[]>
+  pins(options?: Pick<StatusOptions, 'pinset' | 'onLeftOut' | 'signal'>): Promise<readonly PinEvent[]>
   /** The nodes of the network, known ones that are silent too. */
   nodes(): readonly NodeEvent[]
   /**
@@ -292,9 +292,9 @@ export async function createSender(options: SenderOptions, ports: { readonly clo
       await connect(statusOptions.signal)
       yield* survey.status(cids?.map(parseCid), statusOptions)
     },
-    async pins({ pinset, signal } = {}) {
-      await connect(signal)
-      return survey.pins(pinset, signal)
+    async pins(pinsOptions = {}) {
+      await connect(pinsOptions.signal)
+      return survey.pins(pinsOptions)
     },
     rollCall: ({ signal } = {}) => rollCall.wait(signal),
     nodes: () => listNodes({ presence, census, knownNodes: knownNodes ?? new Set(), clocks }),

@@ -2,7 +2,8 @@
 import { CID } from 'multiformats/cid'
 import { orAbort } from '../content/abort.ts'
 import type { Host } from '../network/host.ts'
-import type { PresenceTable } from '../network/presence-table.ts'
+import type { PresenceEntry, PresenceTable } from '../network/presence-table.ts'
+import { NetworkError } from '../network/errors.ts'
 import { query } from '../network/query.ts'
 import { decodeAck, flatState } from '../protocol/ack.ts'
 import { cidKey } from '../protocol/cid.ts'
@@ -12,6 +13,7 @@ import type { PinRow, QueryPage, QueryRequest, StatusRow } from '../protocol/que
 import type { NodeId } from '../protocol/ssh-key.ts'
 import type { SenderCensus } from './census.ts'
 import type { Ledger } from './ledger.ts'
+import { createRowRoom } from './row-room.ts'
 import { askAtEach, isLinked } from './targets.ts'
 import type { Op, PinEvent, StatusEvent, StatusOptions } from './types.ts'
 
@@ -28,41 +30,63 @@ export interface SurveyPorts {
 /** Asks around. */
 export interface Survey {
   status(cids: readonly CID[] | undefined, options: StatusOptions): AsyncGenerator<StatusEvent>
-  pins(pinset: string | undefined, signal: AbortSignal | undefined): Promise<readonly PinEvent[]>
+  pins(options: Pick<StatusOptions, 'pinset' | 'onLeftOut' | 'signal'>): Promise<readonly PinEvent[]>
 }
 
-/** How long one node may take for all of its answer, milliseconds; a check is only cut by the silence that cuts every question. */
+/** How long one node may take for all of its answer, milliseconds; a check only has to come before those do who count, or within this. */
 const ANSWER_MS = 10_000
+
+/** How nodes are asked. */
+interface Asking {
+  readonly signal: AbortSignal | undefined
+  readonly check?: boolean
+  readonly onLeftOut?: StatusOptions['onLeftOut'] | undefined
+  /** How many are asked about; all where undefined. */
+  readonly cids?: number | undefined
+}
 
 /** Makes a survey of one network. */
 export function createSurvey(network: string, ports: SurveyPorts): Survey {
   const { host, presence, ledger, census } = ports
 
-  /** Asks every node that is there; a node that does not answer is left out. */
+  /** Asks every node that is there; a node that does not answer, or says too much, is left out. */
   const askAll = async <T>(
     requests: readonly QueryRequest[],
-    { signal, withinMs }: { readonly signal: AbortSignal | undefined; readonly withinMs: number | undefined },
+    { signal, cids, check = false, onLeftOut }: Asking,
     read: (page: QueryPage, node: NodeId) => readonly T[]
   ): Promise<Map<NodeId, T[]>> => {
     const answers = new Map<NodeId, T[]>()
-    await Promise.all(
-      presence.all().map(async (entry) => {
-        const { node } = entry.presence
-        if (!entry.online && !isLinked(host, node)) return
-        const limits = [signal, withinMs === undefined ? undefined : AbortSignal.timeout(withinMs)]
-        const limit = AbortSignal.any(limits.filter((each) => each !== undefined))
-        try {
-          const rows: T[] = []
-          for (const request of requests) {
-            const pages = askAtEach(host, entry, (target) => query(host, target, request, { signal: limit }))
-            for await (const page of pages) rows.push(...read(page, node))
+    const room = createRowRoom(cids, census)
+    const ask = async (entry: PresenceEntry, limit: AbortSignal): Promise<void> => {
+      const { node } = entry.presence
+      try {
+        const rows: T[] = []
+        for (const request of requests) {
+          const pages = askAtEach(host, entry, (target) => query(host, target, request, { signal: limit }))
+          for await (const page of pages) {
+            const more = read(page, node)
+            room.take(node, more.length)
+            rows.push(...more)
           }
-          answers.set(node, rows)
-        } catch {
-          signal?.throwIfAborted()
         }
-      })
+        answers.set(node, rows)
+      } catch (err) {
+        signal?.throwIfAborted()
+        if (err instanceof NetworkError && err.code === 'size') onLeftOut?.(node, err.message)
+      }
+    }
+    const there = presence.all().filter((entry) => entry.online || isLinked(host, entry.presence.node))
+    const counted = there.filter((entry) => census.counts(entry.presence.node))
+    const others = there.filter((entry) => !counted.includes(entry))
+    const late = AbortSignal.timeout(ANSWER_MS)
+    const patience = new AbortController()
+    const giveUp = (): void => patience.abort()
+    const until = (limit?: AbortSignal): AbortSignal => AbortSignal.any([signal, limit].filter((each) => each !== undefined))
+    // A check takes what it takes, but nobody waits for those who do not count.
+    const enough = Promise.all(counted.map((entry) => ask(entry, until(check ? undefined : late)))).then(() =>
+      late.aborted ? giveUp() : late.addEventListener('abort', giveUp)
     )
+    await Promise.all([enough, ...others.map((entry) => ask(entry, until(patience.signal)))])
     return answers
   }
 
@@ -110,12 +134,12 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
     })
 
   return {
-    async *status(cids, { pinset, check = false, onProgress, signal }) {
+    async *status(cids, { pinset, check = false, onProgress, onLeftOut, signal }) {
       const keys = cids?.map(cidKey)
       const base = { want: 'status', network, ...(pinset === undefined ? {} : { pinset }), ...(check ? { check } : {}) } as const
       const requests = keys === undefined ? [base] : chunks(keys, MAX_QUERY_CIDS).map((part) => ({ ...base, cids: part }))
       const counts = new Map<NodeId, number>()
-      const answers = await askAll(requests, { signal, withinMs: check ? undefined : ANSWER_MS }, (page, node) => {
+      const answers = await askAll(requests, { signal, check, onLeftOut, cids: keys?.length }, (page, node) => {
         const rows = page.page === 'status' ? page.rows : []
         counts.set(node, (counts.get(node) ?? 0) + rows.length)
         onProgress?.(node, counts.get(node) as number)
@@ -128,9 +152,9 @@ export function createSurvey(network: string, ports: SurveyPorts): Survey {
       for (const cid of asked) yield* receipts(cid, pinset, answers)
     },
 
-    async pins(pinset, signal) {
+    async pins({ pinset, onLeftOut, signal }) {
       const request = { want: 'pins', network, ...(pinset === undefined ? {} : { pinset }) } as const
-      const answers = await askAll([request], { signal, withinMs: ANSWER_MS }, (page) => (page.page === 'pins' ? page.rows : []))
+      const answers = await askAll([request], { signal, onLeftOut }, (page) => (page.page === 'pins' ? page.rows : []))
       const merged = new Map<string, { row: PinRow; nodes: Set<NodeId> }>()
       for (const [node, rows] of answers) {
         for (const row of rows) {

@@ -106,6 +106,8 @@ export interface StatusOptions {
   readonly check?: boolean
   /** Called as answers come in, with the number of rows that a node has sent. */
   readonly onProgress?: (node: string, rows: number) => void
+  /** Called with each node whose answer is left out for being too long, and why. */
+  readonly onLeftOut?: (node: string, reason: string) => void
   readonly signal?: AbortSignal
 }
 

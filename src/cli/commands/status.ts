@@ -6,6 +6,7 @@ import { readCids } from '../cids.ts'
 import type { Context } from '../context.ts'
 import { EXIT } from '../exit.ts'
 import { ago, bytes, shortCid, shortNode, table } from '../format.ts'
+import { leftOut } from '../left-out.ts'
 import { openReader } from '../sender.ts'
 
 /** Runs the command; with `check` only what a node has just looked at counts as held. */
@@ -25,7 +26,7 @@ export async function status(
   }
   const rows: StatusEvent[] = []
   // Without CIDs every pinset is shown; a CID is looked for in the pinset that send would use, unless it is elsewhere only.
-  for await (const row of sender.status(cids, { signal, check, ...(check ? { onProgress } : {}) })) {
+  for await (const row of sender.status(cids, { signal, check, onLeftOut: leftOut(output), ...(check ? { onProgress } : {}) })) {
     rows.push(row)
     output.event(row)
   }
