@@ -30,11 +30,19 @@ const STYLES = /\u001b\[[012]m/g
 const STEERING = /[^\P{Cc}\n]|[\u202a-\u202e\u2066-\u2069]/gu
 
 /** The text with control characters shown as `\\x1b`; line ends and our own styles stay. */
-function harmless(text: string): string {
+export function harmless(text: string): string {
   const escape = (part: string): string => part.replace(STEERING, (c) => `\\x${c.charCodeAt(0).toString(16).padStart(2, '0')}`)
   const styles = text.match(STYLES) ?? []
   const parts = text.split(STYLES).map((part, i) => escape(part) + (styles[i] ?? ''))
   return parts.join('')
+}
+
+/** What JSON lets stand and terminals, or readers of lines, obey: C1, ends of lines, and all that turns the direction of text. */
+const STEERING_JSON = /[\u007f-\u009f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]/g
+
+/** A value as JSON without these characters: they only ever stand within strings, where each has an escape. */
+export function harmlessJson(value: object): string {
+  return JSON.stringify(value).replace(STEERING_JSON, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`)
 }
 
 /** Makes an output. Colour and live lines need a terminal on stderr and no `NO_COLOR` or `TERM=dumb`. */
@@ -53,7 +61,7 @@ export function createOutput(json: boolean, streams: Streams, env: NodeJS.Proces
   return {
     json,
     event(event) {
-      if (json) stdout.write(`${JSON.stringify(event)}\n`)
+      if (json) stdout.write(`${harmlessJson(event)}\n`)
     },
     result(text) {
       if (json) return

@@ -2,13 +2,13 @@ import { PassThrough } from 'node:stream'
 import { expect, test } from 'vitest'
 import { createOutput } from '../../src/cli/output.ts'
 
-function captured(isTerminal: boolean, env: NodeJS.ProcessEnv = {}) {
+function captured(isTerminal: boolean, env: NodeJS.ProcessEnv = {}, json = false) {
   const [stdout, stderr] = [new PassThrough(), new PassThrough()].map((stream) =>
     Object.assign(stream, { isTTY: isTerminal, columns: 20, rows: 10 })
   )
   const streams = { stdout, stderr } as unknown as Parameters<typeof createOutput>[1]
   const read = (stream: PassThrough | undefined): string => (stream?.read() as Buffer | null)?.toString() ?? ''
-  return { output: createOutput(false, streams, env), out: () => read(stdout), err: () => read(stderr) }
+  return { output: createOutput(json, streams, env), out: () => read(stdout), err: () => read(stderr) }
 }
 
 test('what strangers say cannot steer the terminal', () => {
@@ -17,6 +17,17 @@ test('what strangers say cannot steer the terminal', () => {
   output.note('\u009b31m')
   expect(out()).toBe('a\\x1b[2Jb\\x07\\x202ec\\x09d\ne\n')
   expect(err()).toBe('\\x9b31m\n')
+})
+
+test('nor with --json, where it stays the same JSON', () => {
+  const { output, out } = captured(true, {}, true)
+  const codes = [0x00, 0x1b, 0x7f, 0x80, 0x9b, 0x9f, 0x61c, 0x200e, 0x200f, 0x2028, 0x2029, 0x202a, 0x202e, 0x2066, 0x2069]
+  const event = { version: codes.map((code) => String.fromCharCode(code)).join('\\x"'), name: 'é 漢 😀 שלום' }
+  output.event({ ...event, [event.version]: 1 })
+  const line = out()
+  expect(line).not.toMatch(/[^\P{Cc}\n]|[\p{Bidi_Control}\u2028\u2029]/u)
+  expect(line).toContain(event.name)
+  expect(JSON.parse(line)).toEqual({ ...event, [event.version]: 1 })
 })
 
 test('our own styles stay on a terminal, and are left out elsewhere and with NO_COLOR', () => {

@@ -13,6 +13,7 @@ import { requireNetwork, type Context } from '../context.ts'
 import { CliError, EXIT } from '../exit.ts'
 import { bytes, count, shellWord, shortNode } from '../format.ts'
 import { collectStartGarbage } from '../garbage.ts'
+import { harmless, harmlessJson } from '../output.ts'
 import { LISTEN } from '../own-agent.ts'
 import { printUnit } from '../unit.ts'
 
@@ -189,11 +190,11 @@ function isLoopback(address: string): boolean {
   return /^\/ip4\/127\.|^\/ip6\/::1\//.test(address)
 }
 
-/** The agent's own words go to stderr, one line each, so that journald has them. */
+/** The agent's own words go to stderr, one line each, so that journald has them; what strangers say may be in them. */
 function createLog({ config, output }: Context): Log {
   const say = (level: string, message: string): void => {
-    if (output.json) process.stderr.write(`${JSON.stringify({ time: new Date().toISOString(), level, message })}\n`)
-    else process.stderr.write(`${new Date().toISOString()} ${level} ${message}\n`)
+    if (output.json) process.stderr.write(`${harmlessJson({ time: new Date().toISOString(), level, message })}\n`)
+    else process.stderr.write(`${new Date().toISOString()} ${level} ${harmless(message)}\n`)
   }
   return {
     debug: (message) => (config.verbose ? say('debug', message) : undefined),
