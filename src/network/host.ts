@@ -1,6 +1,5 @@
 /** The libp2p host: TCP, Noise and Yamux, and nothing that calls anybody by itself. */
 import { noise } from '@libp2p/noise'
-import { yamux } from '@libp2p/yamux'
 import { identify, type Identify } from '@libp2p/identify'
 import type { Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
@@ -14,6 +13,7 @@ import { hostPort, parseMultiaddr } from './addresses.ts'
 import { systemClock } from './clock.ts'
 import { NetworkError } from './errors.ts'
 import { createGate } from './gate.ts'
+import { createMuxer } from './muxer.ts'
 import { createPeerMemory } from './peer-memory.ts'
 import { createProtector } from './private-network.ts'
 
@@ -78,8 +78,7 @@ export async function createHost(
     transports: [tcp()],
     connectionProtector: () => protector,
     connectionEncrypters: [noise()],
-    // A window of what a paused stream may buffer: with the default of 16 MiB, a slow reader's stream is reset.
-    streamMuxers: [yamux({ maxInboundStreams: 256, streamOptions: { maxStreamWindowSize: 4 * 1024 * 1024 } })],
+    streamMuxers: [createMuxer({ clock })],
     peerDiscovery:
       mdns === undefined
         ? []

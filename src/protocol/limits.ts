@@ -276,6 +276,15 @@ export const MAX_ADDRESS_HANDSHAKES = 50
 /** Dials a second that are taken from one IP address: libp2p takes 5; a fleet behind NAT, or a script that sends in parallel, dials in tens. */
 export const MAX_ADDRESS_DIALS = 100
 
+/**
+ * Yamux frames of a connection that only make the other side answer: pings. Implementations send one in 10 s at most, and each is
+ * answered from memory, whether the answers are read or not.
+ */
+export const MAX_LINK_NOISE = 500
+
+/** How many of these run out of the count a second. */
+export const MAX_LINK_NOISE_PER_SECOND = 100
+
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024
 
