@@ -1,12 +1,14 @@
 /** Yamux frames, as far as a guard needs them. @see https://github.com/hashicorp/yamux/blob/master/spec.md */
 
 /** Bytes of a header. */
-const HEADER = 12
+export const HEADER = 12
 
-const DATA = 0
+export const DATA = 0
+export const WINDOW_UPDATE = 1
 export const PING = 2
 
 export const SYN = 1
+export const RST = 8
 
 /** The header of a frame. */
 export interface YamuxHeader {
@@ -18,7 +20,7 @@ export interface YamuxHeader {
 }
 
 /** What stands in the first {@link HEADER} bytes. */
-function headerIn(bytes: Uint8Array): YamuxHeader {
+export function headerIn(bytes: Uint8Array): YamuxHeader {
   const view = new DataView(bytes.buffer, bytes.byteOffset, HEADER)
   return { type: view.getUint8(1), flags: view.getUint16(2), stream: view.getUint32(4), length: view.getUint32(8) }
 }

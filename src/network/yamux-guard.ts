@@ -3,26 +3,50 @@ import type { MessageStream } from '@libp2p/interface'
 import type { Clock } from '../protocol/clock.ts'
 import { MAX_LINK_NOISE, MAX_LINK_NOISE_PER_SECOND } from '../protocol/limits.ts'
 import { createLevels } from './levels.ts'
-import { createHeaderReader, PING, SYN, type YamuxHeader } from './yamux-frames.ts'
+import { createHeaderReader, DATA, HEADER, headerIn, PING, RST, SYN, WINDOW_UPDATE, type YamuxHeader } from './yamux-frames.ts'
 
 /**
- * Looks at all that the other side sends, before the muxer does, and aborts the connection where a bound is broken. To be called before the
- * muxer is made: whoever listens first hears first.
+ * Looks at all that the other side sends, before the muxer does, and at all that the muxer answers, and aborts the connection where a bound
+ * is broken. To be called before the muxer is made: whoever listens first hears first.
  */
 export function guardYamux(connection: MessageStream, ports: { readonly clock: Clock }): void {
   const noise = createLevels({ perSecond: MAX_LINK_NOISE_PER_SECOND, most: MAX_LINK_NOISE + 1, kept: 1 }, ports)
   const reader = createHeaderReader()
+  const send = connection.send.bind(connection)
 
-  const look = ({ type, flags }: YamuxHeader): void => {
-    if (type === PING && flags === SYN && noise.add('', 1) > MAX_LINK_NOISE) throw new Error('more pings than anybody needs')
+  /** Who dialled counts its streams by odd numbers. */
+  const isTheirs = (stream: number): boolean => (stream % 2 === 1) === (connection.direction === 'inbound')
+
+  const refuse = (why: string): never => {
+    const err = new Error(why)
+    connection.abort(err)
+    throw err
+  }
+
+  const count = (): void => {
+    if (noise.add('', 1) > MAX_LINK_NOISE) refuse('more pings and streams that come to nothing than anybody needs')
+  }
+
+  /** Of a stream that the other side opened, whoever resets it. */
+  const countReset = ({ type, flags, stream }: YamuxHeader): void => {
+    if ((type === DATA || type === WINDOW_UPDATE) && (flags & RST) !== 0 && isTheirs(stream)) count()
+  }
+
+  const look = (header: YamuxHeader): void => {
+    if (header.type === PING && header.flags === SYN) count()
+    countReset(header)
   }
 
   connection.addEventListener('message', (event) => {
     try {
       for (const bytes of event.data instanceof Uint8Array ? [event.data] : event.data) reader.take(bytes, look)
-    } catch (err) {
+    } catch {
       event.stopImmediatePropagation()
-      connection.abort(err as Error)
     }
   })
+  // The muxer sends each frame by itself; that this throws ends what it was doing, in the middle of what came.
+  connection.send = (frame) => {
+    countReset(headerIn(frame.subarray(0, HEADER)))
+    return send(frame)
+  }
 }

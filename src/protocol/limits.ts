@@ -277,8 +277,8 @@ export const MAX_ADDRESS_HANDSHAKES = 50
 export const MAX_ADDRESS_DIALS = 100
 
 /**
- * Yamux frames of a connection that only make the other side answer: pings. Implementations send one in 10 s at most, and each is
- * answered from memory, whether the answers are read or not.
+ * Yamux pings of a connection, and streams of the other side that end by a reset, whoever resets them. Implementations ping once in 10 s at
+ * most, and reset what failed or is not wanted any more; what succeeds, as each bitswap message of Kubo on a stream of its own, is not counted.
  */
 export const MAX_LINK_NOISE = 500
 

@@ -1,12 +1,14 @@
 /** Yamux frames written by hand, as a peer sends them to a host of ours. */
 import { generateKeyPair } from '@libp2p/crypto/keys'
-import type { Connection, MessageStream } from '@libp2p/interface'
+import type { Connection, MessageStream, Stream } from '@libp2p/interface'
 import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
 import { createHost, type Host } from '../../src/network/host.ts'
-import { PING, SYN } from '../../src/network/yamux-frames.ts'
+import { DATA, PING, RST, SYN, WINDOW_UPDATE } from '../../src/network/yamux-frames.ts'
 import { MAX_LINK_NOISE } from '../../src/protocol/limits.ts'
-import { createTestClock, LOOPBACK, until } from './helpers.ts'
+import { bytesOf, createTestClock, LOOPBACK, until } from './helpers.ts'
+
+const FIN = 4
 
 const frame = (type: number, flags: number, stream: number, length: number): Uint8Array => {
   const bytes = Buffer.alloc(12)
@@ -28,7 +30,7 @@ const startHost = async (listen: string[]): Promise<Host> => {
 }
 
 /** A link of a peer to a node, what lies below its muxer, and whether the node answers. */
-async function link(): Promise<{ connection: Connection; raw: MessageStream; answers(): Promise<boolean> }> {
+async function link(): Promise<{ connection: Connection; raw: MessageStream; node: Host; answers(): Promise<boolean> }> {
   const [node, peer] = [await startHost([LOOPBACK]), await startHost([])]
   const connection = await peer.libp2p.dial(multiaddr(node.addresses()[0] as string))
   const { muxer } = connection as unknown as { muxer: { maConn: MessageStream } }
@@ -36,6 +38,7 @@ async function link(): Promise<{ connection: Connection; raw: MessageStream; ans
   return {
     connection,
     raw: muxer.maConn,
+    node,
     answers: () =>
       peer.libp2p.services.ping.ping(node.libp2p.peerId).then(
         () => true,
@@ -58,4 +61,35 @@ test('a peer that pings without end is hung up on, before it is answered; as man
   raw.send(ping(0))
   await until('it is hung up on', () => connection.status !== 'open')
   expect(pongs).toBe(MAX_LINK_NOISE - 1)
+})
+
+/** Of the peer, above those that libp2p opened. */
+const STREAM = 1_001
+
+test.each<[what: string, stream: (id: number) => Uint8Array]>([
+  ['opened and reset at once', (id) => repeat(2, (i) => frame(WINDOW_UPDATE, i === 0 ? SYN : RST, id, 0))],
+  ['opened and closed without a word, which we reset', (id) => repeat(2, (i) => frame(WINDOW_UPDATE, i === 0 ? SYN : FIN, id, 0))]
+])('streams without end that are %s: the peer is hung up on', async (_, stream) => {
+  const { connection, raw, answers } = await link()
+  raw.send(repeat(100, (i) => stream(STREAM + 2 * i)))
+  expect(await answers()).toBe(true)
+  raw.send(repeat(MAX_LINK_NOISE, (i) => stream(STREAM + 2 * (100 + i))))
+  await until('it is hung up on', () => connection.status !== 'open')
+})
+
+test('streams that come to something are not counted, however many they are', async () => {
+  const { connection, raw, node } = await link()
+  let served = 0
+  const serve = (stream: Stream): void => {
+    served++
+    void stream.close()
+  }
+  await node.libp2p.handle('/x', serve, { maxInboundStreams: 200 })
+  const words = Buffer.concat(['/multistream/1.0.0', '/x'].map((text) => bytesOf(`${String.fromCharCode(text.length + 1)}${text}\n`)))
+  for (let k = 0; k <= MAX_LINK_NOISE; k += 100) {
+    const stream = (id: number): Uint8Array => Buffer.concat([frame(DATA, SYN, id, words.length), words, frame(WINDOW_UPDATE, FIN, id, 0)])
+    raw.send(repeat(100, (i) => stream(STREAM + 2 * (k + i))))
+    await until('they are served', () => served === k + 100)
+  }
+  expect(connection.status).toBe('open')
 })
