@@ -1,7 +1,7 @@
 /** Ends connections whose yamux frames are made to cost more than they carry: what `@libp2p/yamux` answers or keeps without a bound. */
 import type { MessageStream } from '@libp2p/interface'
 import type { Clock } from '../protocol/clock.ts'
-import { MAX_LINK_NOISE, MAX_LINK_NOISE_PER_SECOND } from '../protocol/limits.ts'
+import { MAX_FRAME_PIECES, MAX_LINK_NOISE, MAX_LINK_NOISE_PER_SECOND, MAX_WINDOW_BYTES } from '../protocol/limits.ts'
 import { createLevels } from './levels.ts'
 import { createHeaderReader, DATA, HEADER, headerIn, PING, RST, SYN, WINDOW_UPDATE, type YamuxHeader } from './yamux-frames.ts'
 
@@ -12,6 +12,8 @@ import { createHeaderReader, DATA, HEADER, headerIn, PING, RST, SYN, WINDOW_UPDA
 export function guardYamux(connection: MessageStream, ports: { readonly clock: Clock }): void {
   const noise = createLevels({ perSecond: MAX_LINK_NOISE_PER_SECOND, most: MAX_LINK_NOISE + 1, kept: 1 }, ports)
   const reader = createHeaderReader()
+  /** In how many the last frame came so far: yamux keeps each by itself until it is whole. */
+  let pieces = 0
   const send = connection.send.bind(connection)
 
   /** Who dialled counts its streams by odd numbers. */
@@ -33,6 +35,8 @@ export function guardYamux(connection: MessageStream, ports: { readonly clock: C
   }
 
   const look = (header: YamuxHeader): void => {
+    pieces = 0
+    if (header.type === DATA && header.length > MAX_WINDOW_BYTES) refuse(`a yamux frame of ${header.length} bytes`)
     if (header.type === PING && header.flags === SYN) count()
     countReset(header)
   }
@@ -40,6 +44,7 @@ export function guardYamux(connection: MessageStream, ports: { readonly clock: C
   connection.addEventListener('message', (event) => {
     try {
       for (const bytes of event.data instanceof Uint8Array ? [event.data] : event.data) reader.take(bytes, look)
+      if (++pieces > MAX_FRAME_PIECES) refuse('a yamux frame in too many pieces')
     } catch {
       event.stopImmediatePropagation()
     }

@@ -285,6 +285,15 @@ export const MAX_LINK_NOISE = 500
 /** How many of these run out of the count a second. */
 export const MAX_LINK_NOISE_PER_SECOND = 100
 
+/**
+ * What may be on its way on one stream, and so the longest yamux frame: what a paused stream may buffer; with 16 MiB, as libp2p has it, a
+ * slow reader's stream is reset.
+ */
+export const MAX_WINDOW_BYTES = 4 * 1024 * 1024
+
+/** Pieces in which one yamux frame may come, encrypted each: of 4 KiB and more on average, where other implementations send 16 and 64. Pieces of a byte take 200 in memory. */
+export const MAX_FRAME_PIECES = 1_024
+
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024
 

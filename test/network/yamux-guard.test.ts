@@ -5,7 +5,7 @@ import { multiaddr } from '@multiformats/multiaddr'
 import { expect, onTestFinished, test } from 'vitest'
 import { createHost, type Host } from '../../src/network/host.ts'
 import { DATA, PING, RST, SYN, WINDOW_UPDATE } from '../../src/network/yamux-frames.ts'
-import { MAX_LINK_NOISE } from '../../src/protocol/limits.ts'
+import { MAX_FRAME_PIECES, MAX_LINK_NOISE, MAX_WINDOW_BYTES } from '../../src/protocol/limits.ts'
 import { bytesOf, createTestClock, LOOPBACK, until } from './helpers.ts'
 
 const FIN = 4
@@ -92,4 +92,26 @@ test('streams that come to something are not counted, however many they are', as
     await until('they are served', () => served === k + 100)
   }
   expect(connection.status).toBe('open')
+})
+
+test('a frame above the largest window is refused by its header; one as large is not', async () => {
+  const { connection, raw, answers } = await link()
+  raw.send(Buffer.concat([frame(DATA, 0, STREAM, MAX_WINDOW_BYTES), new Uint8Array(MAX_WINDOW_BYTES)]))
+  expect(await answers()).toBe(true)
+  raw.send(frame(DATA, 0, STREAM, MAX_WINDOW_BYTES + 1))
+  await until('it is hung up on', () => connection.status !== 'open')
+})
+
+test('a frame in very many pieces is refused; in few, wherever they are cut, it is not', async () => {
+  const { connection, raw, answers } = await link()
+  const send = (bytes: Uint8Array): void => bytes.forEach((_, i) => void raw.send(bytes.subarray(i, i + 1)))
+  // None of these ends where a frame does.
+  const small = Buffer.concat([frame(DATA, 0, STREAM, 7), new Uint8Array(7)])
+  raw.send(small.subarray(0, 13))
+  for (let i = 0; i <= MAX_FRAME_PIECES; i++) raw.send(Buffer.concat([small.subarray(13), small.subarray(0, 13)]))
+  raw.send(small.subarray(13))
+  send(Buffer.concat([frame(DATA, 0, STREAM, MAX_FRAME_PIECES - 1), new Uint8Array(MAX_FRAME_PIECES - 1)]))
+  expect(await answers()).toBe(true)
+  send(Buffer.concat([frame(DATA, 0, STREAM, 2 * MAX_FRAME_PIECES), new Uint8Array(MAX_FRAME_PIECES)]))
+  await until('it is hung up on', () => connection.status !== 'open')
 })
