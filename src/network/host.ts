@@ -1,6 +1,6 @@
 /** The libp2p host: TCP, Noise and Yamux, and nothing that calls anybody by itself. */
 import { noise } from '@libp2p/noise'
-import { identify, type Identify } from '@libp2p/identify'
+import type { Identify } from '@libp2p/identify'
 import type { Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
 import { ping, type Ping } from '@libp2p/ping'
@@ -13,6 +13,7 @@ import { hostPort, parseMultiaddr } from './addresses.ts'
 import { systemClock } from './clock.ts'
 import { NetworkError } from './errors.ts'
 import { createGate } from './gate.ts'
+import { createIdentify } from './identify.ts'
 import { createMuxer } from './muxer.ts'
 import { createPeerMemory } from './peer-memory.ts'
 import { createProtector } from './private-network.ts'
@@ -103,7 +104,7 @@ export async function createHost(
       outboundStreamProtocolNegotiationTimeout: 5_000
     },
     ...(options.userAgent === undefined ? {} : { nodeInfo: { userAgent: options.userAgent } }),
-    services: { identify: identify(), ping: ping() }
+    services: { identify: createIdentify(), ping: ping() }
   })
   const memory = createPeerMemory({ libp2p, clock })
   const stop = async (): Promise<void> => {
