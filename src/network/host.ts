@@ -3,7 +3,7 @@ import { noise } from '@libp2p/noise'
 import type { Identify } from '@libp2p/identify'
 import type { Libp2p, PeerInfo, PrivateKey } from '@libp2p/interface'
 import { peerIdFromString } from '@libp2p/peer-id'
-import { ping, type Ping } from '@libp2p/ping'
+import type { Ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../protocol/clock.ts'
@@ -16,6 +16,7 @@ import { createGate } from './gate.ts'
 import { createIdentify } from './identify.ts'
 import { createMuxer } from './muxer.ts'
 import { createPeerMemory } from './peer-memory.ts'
+import { createPing } from './ping.ts'
 import { createProtector } from './private-network.ts'
 
 /** Who the host is and where it listens. */
@@ -104,7 +105,7 @@ export async function createHost(
       outboundStreamProtocolNegotiationTimeout: 5_000
     },
     ...(options.userAgent === undefined ? {} : { nodeInfo: { userAgent: options.userAgent } }),
-    services: { identify: createIdentify(), ping: ping() }
+    services: { identify: createIdentify(), ping: createPing() }
   })
   const memory = createPeerMemory({ libp2p, clock })
   const stop = async (): Promise<void> => {

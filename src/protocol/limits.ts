@@ -294,6 +294,9 @@ export const MAX_WINDOW_BYTES = 4 * 1024 * 1024
 /** Pieces in which one yamux frame may come, encrypted each: of 4 KiB and more on average, where other implementations send 16 and 64. Pieces of a byte take 200 in memory. */
 export const MAX_FRAME_PIECES = 1_024
 
+/** Pings of one stream that are not answered yet because the other side reads no answers: 128 of 32 bytes, where implementations wait for each. */
+export const MAX_ECHO_BYTES = 4 * 1024
+
 /** Presences kept: far above any network this is built for, and 8 MiB at their largest. */
 export const MAX_PRESENCES = 1_024
 
