@@ -4,12 +4,15 @@ import type { Clock } from '../protocol/clock.ts'
 import {
   KEEP_OUT_MS,
   MAX_ADDRESS_CONNECTIONS,
+  MAX_ADDRESS_DIALS,
   MAX_ADDRESS_HANDSHAKES,
   MAX_PEER_CONNECTIONS,
   MAX_STRANGER_CONNECTIONS,
   MAX_WATCHED_PEERS
 } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
+import { createLevels } from './levels.ts'
+import { originOf } from './origin.ts'
 
 /** The gate of one host. */
 export interface Gate {
@@ -30,24 +33,25 @@ export interface GatePorts {
 export function createGate({ clock, isKnown, connections }: GatePorts): Gate {
   /** Until when, in that order. */
   const out = new Map<NodeId, number>()
+  const dials = createLevels({ perSecond: MAX_ADDRESS_DIALS, most: MAX_ADDRESS_DIALS, kept: MAX_WATCHED_PEERS }, { clock })
   const handshakes = new Map<string, Set<MultiaddrConnection>>()
 
   const isOut = (peer: PeerId): boolean => (out.get(peer.toString()) ?? 0) > clock.now()
 
   const shaken = (connection: MultiaddrConnection): void => {
-    const address = addressOf(connection)
-    const under = handshakes.get(address)
+    const origin = originOf(connection.remoteAddr)
+    const under = handshakes.get(origin)
     under?.delete(connection)
-    if (under?.size === 0) handshakes.delete(address)
+    if (under?.size === 0) handshakes.delete(origin)
   }
 
-  const hasRoom = (peer: NodeId, address: string): boolean => {
+  const hasRoom = (peer: NodeId, origin: string): boolean => {
     const all = connections().filter(({ status }) => status === 'open')
     if (all.filter(({ remotePeer }) => remotePeer.toString() === peer).length >= MAX_PEER_CONNECTIONS) return false
     if (isKnown(peer)) return true
     const strangers = all.filter(({ remotePeer }) => !isKnown(remotePeer.toString()))
     if (strangers.length >= MAX_STRANGER_CONNECTIONS) return false
-    return strangers.filter((connection) => addressOf(connection) === address).length < MAX_ADDRESS_CONNECTIONS
+    return strangers.filter((connection) => originOf(connection.remoteAddr) === origin).length < MAX_ADDRESS_CONNECTIONS
   }
 
   return {
@@ -57,17 +61,18 @@ export function createGate({ clock, isKnown, connections }: GatePorts): Gate {
       denyDialPeer: isOut,
       denyOutboundEncryptedConnection: isOut,
       denyInboundConnection: (connection) => {
-        const address = addressOf(connection)
-        const under = handshakes.get(address) ?? new Set()
-        if (under.size >= MAX_ADDRESS_HANDSHAKES) return true
-        handshakes.set(address, under.add(connection))
+        const origin = originOf(connection.remoteAddr)
+        const under = handshakes.get(origin) ?? new Set()
+        if (under.size >= MAX_ADDRESS_HANDSHAKES || dials.get(origin) > MAX_ADDRESS_DIALS - 1) return true
+        dials.add(origin, 1)
+        handshakes.set(origin, under.add(connection))
         connection.addEventListener('close', () => shaken(connection), { once: true })
         return false
       },
       denyInboundEncryptedConnection: isOut,
       denyInboundUpgradedConnection: (peer, connection) => {
         shaken(connection)
-        return !hasRoom(peer.toString(), addressOf(connection))
+        return !hasRoom(peer.toString(), originOf(connection.remoteAddr))
       }
     },
     keepOut: (peer) => {
@@ -77,9 +82,4 @@ export function createGate({ clock, isKnown, connections }: GatePorts): Gate {
       if (out.size > MAX_WATCHED_PEERS && oldest !== undefined) out.delete(oldest)
     }
   }
-}
-
-/** The IP address of the other side. */
-function addressOf({ remoteAddr }: { readonly remoteAddr: MultiaddrConnection['remoteAddr'] }): string {
-  return remoteAddr.getComponents().find(({ name }) => name === 'ip4' || name === 'ip6')?.value ?? ''
 }

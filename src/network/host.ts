@@ -7,7 +7,7 @@ import type { Ping } from '@libp2p/ping'
 import { tcp } from '@libp2p/tcp'
 import { createLibp2p } from 'libp2p'
 import type { Clock } from '../protocol/clock.ts'
-import { MAX_ADDRESS_DIALS, MAX_CONNECTIONS, MAX_HANDSHAKES } from '../protocol/limits.ts'
+import { MAX_CONNECTIONS, MAX_HANDSHAKES } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { hostPort, parseMultiaddr } from './addresses.ts'
 import { systemClock } from './clock.ts'
@@ -96,7 +96,8 @@ export async function createHost(
     connectionMonitor: { enabled: false },
     connectionManager: {
       maxConnections: MAX_CONNECTIONS,
-      inboundConnectionThreshold: MAX_ADDRESS_DIALS,
+      // gate.ts counts them, those of an IPv6 network as one.
+      inboundConnectionThreshold: Infinity,
       maxIncomingPendingConnections: MAX_HANDSHAKES,
       // As long as the longest dial of ours.
       addressDialTimeout: 5_000,

@@ -3,6 +3,7 @@
  * side why it fails: the other one's bytes make no sense, and both wait until their time is up. Here both look at the first bytes.
  */
 import type { ConnectionProtector, MultiaddrConnection } from '@libp2p/interface'
+import { FIRST_BYTES_MS } from '../protocol/limits.ts'
 import { formatSwarmKey } from '../protocol/swarm-key.ts'
 import { GREETING, isGreeting, judged, peek } from './first-bytes.ts'
 
@@ -24,7 +25,10 @@ export const SWARM_KEY_FAULTS = {
 export async function createProtector(swarmKey: Uint8Array | undefined): Promise<ConnectionProtector> {
   const cipher = swarmKey === undefined ? undefined : await loadCipher(swarmKey)
   const guard = async (connection: MultiaddrConnection, signal: AbortSignal): Promise<MultiaddrConnection> => {
-    if (connection.direction === 'inbound') return cipher === undefined ? greeted(connection, signal) : inbound(connection, cipher, signal)
+    if (connection.direction === 'inbound') {
+      const soon = AbortSignal.any([signal, AbortSignal.timeout(FIRST_BYTES_MS)])
+      return cipher === undefined ? greeted(connection, soon) : inbound(connection, cipher, { signal, soon })
+    }
     return cipher === undefined ? judged(connection, judgeOpen) : outbound(connection, cipher, signal)
   }
   return {
@@ -53,8 +57,13 @@ async function greeted(connection: MultiaddrConnection, signal: AbortSignal): Pr
   throw new Error('whoever dialled does not speak libp2p, or has a swarm key')
 }
 
-async function inbound(connection: MultiaddrConnection, cipher: ConnectionProtector, signal: AbortSignal): Promise<MultiaddrConnection> {
-  const isOpen = isGreeting(await peek(connection, NONCE_BYTES, signal))
+/** `soon` is for the first bytes, and `signal` for the whole. */
+async function inbound(
+  connection: MultiaddrConnection,
+  cipher: ConnectionProtector,
+  { signal, soon }: { readonly signal: AbortSignal; readonly soon: AbortSignal }
+): Promise<MultiaddrConnection> {
+  const isOpen = isGreeting(await peek(connection, NONCE_BYTES, soon))
   // With our number the other side can tell what is wrong.
   const decrypted = (await cipher.protect(connection, { signal })) as MultiaddrConnection
   if (isOpen) throw new Error('whoever dialled has no swarm key')

@@ -261,19 +261,25 @@ export const MAX_CONNECTIONS = 300
 /** Of these with peers that are no known nodes; the rest is kept for known ones, which must get in while strangers crowd. */
 export const MAX_STRANGER_CONNECTIONS = 250
 
-/** Of these from one IP address: a fleet behind NAT, or a script that sends in parallel, and still not all there are. */
+/** Of these from one IP address, or one IPv6 network of 64 bits: a fleet behind NAT, or a script that sends in parallel, and still not all there are. */
 export const MAX_ADDRESS_CONNECTIONS = 100
 
 /** Connections with one peer: two that dial each other at once have two, and dial anew before the old ones are found dead. */
 export const MAX_PEER_CONNECTIONS = 4
 
-/** Handshakes under way at a time; with 10, as libp2p has it, a few dead dialers keep everyone out. */
-export const MAX_HANDSHAKES = 100
+/** Handshakes under way at a time; with 10, as libp2p has it, a few dead dialers keep everyone out. One that was not begun costs 10 KB. */
+export const MAX_HANDSHAKES = 500
 
-/** Of these from one IP address: a fleet behind NAT dials 40 at once; dead dialers of one address leave room for others. */
+/** Of these from one IP address or IPv6 network: a fleet behind NAT dials 40 at once; dead dialers of nine addresses leave room for others. */
 export const MAX_ADDRESS_HANDSHAKES = 50
 
-/** Dials a second that are taken from one IP address: libp2p takes 5; a fleet behind NAT, or a script that sends in parallel, dials in tens. */
+/**
+ * How long whoever dials may take for the first bytes, which every implementation sends at once: enough for one that is lost, twice, and for
+ * a trip over a satellite.
+ */
+export const FIRST_BYTES_MS = 2_500
+
+/** Dials a second that are taken from one IP address or IPv6 network: libp2p takes 5; a fleet behind NAT, or a script that sends in parallel, dials in tens. */
 export const MAX_ADDRESS_DIALS = 100
 
 /**

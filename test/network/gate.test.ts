@@ -9,6 +9,7 @@ import { createHost, type Host } from '../../src/network/host.ts'
 import {
   KEEP_OUT_MS,
   MAX_ADDRESS_CONNECTIONS,
+  MAX_ADDRESS_DIALS,
   MAX_ADDRESS_HANDSHAKES,
   MAX_PEER_CONNECTIONS,
   MAX_STRANGER_CONNECTIONS
@@ -67,25 +68,50 @@ test('who is shunned is hung up on and not let in again, either way, until its t
   await dial(node, peer)
 })
 
-test('dialers of one address that never speak do not keep others out, and go', async () => {
+test('dialers of a few addresses that never speak do not keep others out, and go before those that do', async () => {
   await using stack = new AsyncDisposableStack()
   const node = await startHost(stack, [LOOPBACK])
   const port = Number(/tcp\/(\d+)/.exec(node.addresses()[0] as string)?.[1])
-  const dead: Socket[] = []
-  stack.defer(() => dead.forEach((socket) => socket.destroy()))
-  let closed = 0
-  for (let i = 0; i < 90; i++) {
-    const socket = connect({ host: '127.0.0.1', port, localAddress: '127.0.0.2' })
-    socket.on('error', () => {}).on('close', () => closed++)
-    socket.resume()
-    dead.push(socket)
+  const open = async (localAddress: string): Promise<Socket> => {
+    const socket = connect({ host: '127.0.0.1', port, localAddress })
+    stack.defer(() => void socket.destroy())
+    socket.on('error', () => {}).resume()
     await new Promise((resolve) => socket.once('connect', resolve).once('close', resolve))
+    return socket
   }
-  await until('those above the bound are hung up on', () => closed === dead.length - MAX_ADDRESS_HANDSHAKES)
+  const dead: Socket[] = []
+  for (const address of ['127.0.0.2', '127.0.0.3', '127.0.0.4']) {
+    const calls = Array.from({ length: MAX_ADDRESS_HANDSHAKES + 20 }, () => open(address))
+    dead.push(...(await Promise.all(calls)))
+  }
+  const slow = await open('127.0.0.5')
+  slow.write('\u0013/multistream/1.0.0\n')
+  const closed = (): number => dead.filter((socket) => socket.closed).length
+  await until('those above the bound are hung up on', () => closed() >= 3 * 20)
   const peers = await Promise.all(Array.from({ length: 40 }, () => startHost(stack)))
   await Promise.all(peers.map((peer) => dial(peer, node)))
   expect(openOn(node)).toBe(40)
-  await until('the rest is, too', () => closed === dead.length)
+  await until('the rest is, too', () => closed() === dead.length)
+  expect(slow.closed).toBe(false)
+})
+
+test('dials of one address are counted, those of an IPv6 network as one', async () => {
+  const clock = createTestClock()
+  const { gater } = createGate({ clock, isKnown: () => false, connections: () => [] })
+  /** Comes and goes. */
+  const isDenied = (address: string): unknown => {
+    const connection = Object.assign(new EventTarget(), { remoteAddr: multiaddr(`${address}/tcp/1`) })
+    const denied = gater.denyInboundConnection?.(connection as never)
+    connection.dispatchEvent(new Event('close'))
+    return denied
+  }
+  const denied = (count: number, address: (i: number) => string): number =>
+    Array.from({ length: count }, (_, i) => isDenied(address(i))).filter(Boolean).length
+  expect(denied(MAX_ADDRESS_DIALS + 1, () => '/ip4/203.0.113.1')).toBe(1)
+  expect(denied(MAX_ADDRESS_DIALS + 1, (i) => `/ip6/2001:db8::${i}`)).toBe(1)
+  expect(denied(1, () => '/ip6/2001:db8:0:1::1')).toBe(0)
+  clock.advance(1_000)
+  expect(denied(MAX_ADDRESS_DIALS, () => '/ip4/203.0.113.1')).toBe(0)
 })
 
 test('strangers never take all the room, neither those of one address nor all together; known nodes get in', async () => {
