@@ -3,6 +3,7 @@ import type { StreamMuxerFactory } from '@libp2p/interface'
 import { yamux } from '@libp2p/yamux'
 import type { Clock } from '../protocol/clock.ts'
 import { MAX_WINDOW_BYTES } from '../protocol/limits.ts'
+import { gatherWindowUpdates } from './window-updates.ts'
 import { guardYamux } from './yamux-guard.ts'
 
 /** Makes it, to be handed to libp2p. */
@@ -12,6 +13,7 @@ export function createMuxer(ports: { readonly clock: Clock }): () => StreamMuxer
     const create = factory.createStreamMuxer.bind(factory)
     factory.createStreamMuxer = (connection) => {
       guardYamux(connection, ports)
+      gatherWindowUpdates(connection)
       return create(connection)
     }
     return factory

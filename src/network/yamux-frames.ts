@@ -25,6 +25,16 @@ export function headerIn(bytes: Uint8Array): YamuxHeader {
   return { type: view.getUint8(1), flags: view.getUint16(2), stream: view.getUint32(4), length: view.getUint32(8) }
 }
 
+/** A frame that lets the other side send so many bytes more. */
+export function windowUpdate(stream: number, length: number): Uint8Array {
+  const bytes = new Uint8Array(HEADER)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(1, WINDOW_UPDATE)
+  view.setUint32(4, stream)
+  view.setUint32(8, length)
+  return bytes
+}
+
 /** Reads all headers of what one side sends; what is between them is skipped, and not kept. */
 export interface HeaderReader {
   /** The next bytes, cut anywhere; `look` is given each header that is whole with them, and what it throws is thrown. */

@@ -300,6 +300,12 @@ export const MAX_WINDOW_BYTES = 4 * 1024 * 1024
 /** Pieces in which one yamux frame may come, encrypted each: of 4 KiB and more on average, where other implementations send 16 and 64. Pieces of a byte take 200 in memory. */
 export const MAX_FRAME_PIECES = 1_024
 
+/** Bytes read of a stream from which on its sender is told that it may send as many more: half of the window at the beginning, as in go and rust, so the other half never runs dry. */
+export const MIN_WINDOW_UPDATE_BYTES = 128 * 1024
+
+/** Streams of a connection for which that is put off; beyond it the one that waits longest is told. Above the streams that may be open. */
+export const MAX_HELD_UPDATES = 2_048
+
 /** Pings of one stream that are not answered yet because the other side reads no answers: 128 of 32 bytes, where implementations wait for each. */
 export const MAX_ECHO_BYTES = 4 * 1024
 
