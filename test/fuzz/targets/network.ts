@@ -7,6 +7,7 @@ import type { Stream } from '@libp2p/interface'
 import { systemClock } from '../../../src/network/clock.ts'
 import { NetworkError } from '../../../src/network/errors.ts'
 import { createFrameStream } from '../../../src/network/frames.ts'
+import { createHeaderReader, DATA, HEADER, PING, RST, SYN, WINDOW_UPDATE, type YamuxHeader } from '../../../src/network/yamux-frames.ts'
 import { createKuboBackend } from '../../../src/node/backend/kubo.ts'
 import { BackendError, type PinBackend } from '../../../src/node/ports.ts'
 import { InvalidMessageError } from '../../../src/protocol/errors.ts'
@@ -60,6 +61,30 @@ async function readFrames(bytes: Uint8Array): Promise<string> {
 }
 
 const frame = (bytes: Uint8Array): Uint8Array => Buffer.concat([Uint8Array.of(0, 0, 0, bytes.byteLength), bytes])
+
+/** The headers of what one side sends over yamux are the same however it is cut. */
+function readHeaders(bytes: Uint8Array): string {
+  const headers = (size: number): YamuxHeader[] => {
+    const found: YamuxHeader[] = []
+    const reader = createHeaderReader()
+    for (let at = 0; at < bytes.byteLength; at += size) reader.take(bytes.subarray(at, at + size), (header) => found.push(header))
+    return found
+  }
+  const whole = headers(bytes.byteLength)
+  requireSame(headers(1 + (bytes.byteLength % 37)), whole)
+  assert.ok(whole.length <= bytes.byteLength / HEADER)
+  return `${Math.min(whole.length, 3)} ${whole.at(-1)?.type ?? ''}`
+}
+
+const yamux = (type: number, flags: number, length: number, body = 0): Uint8Array => {
+  const bytes = new Uint8Array(HEADER + body)
+  const view = new DataView(bytes.buffer)
+  view.setUint8(1, type)
+  view.setUint16(2, flags)
+  view.setUint32(4, 1)
+  view.setUint32(8, length)
+  return bytes
+}
 
 const NAME = 'pinsub:net'
 const cid = rawCid('a')
@@ -154,6 +179,16 @@ export const NETWORK_TARGETS: readonly Target[] = [
     seeds: [Buffer.concat([frame(utf8('one')), frame(utf8('two')), new Uint8Array(4)]), frame(new Uint8Array(200))],
     cost: 4,
     run: readFrames
+  },
+  {
+    name: 'yamux-headers',
+    form: 'bytes',
+    errors: [],
+    seeds: [
+      Buffer.concat([yamux(WINDOW_UPDATE, SYN, 0), yamux(DATA, 0, 30, 30), yamux(PING, SYN, 7), yamux(DATA, RST, 0)]),
+      yamux(DATA, 0, 2 ** 32 - 1, 100)
+    ],
+    run: readHeaders
   },
   {
     name: 'kubo-rpc',
