@@ -10,8 +10,15 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     projects: [
-      { extends: true, test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: SHIPPED } },
-      { extends: true, test: { name: 'shipped', include: SHIPPED, globalSetup: 'test/support/build-once.ts' } }
+      // These wait more than they work; those that run whole networks of processes have the machine for themselves.
+      {
+        extends: true,
+        test: { name: 'rooms', include: ['test/**/*.test.ts'], exclude: SHIPPED, maxWorkers: 2, sequence: { groupOrder: 0 } }
+      },
+      {
+        extends: true,
+        test: { name: 'shipped', include: SHIPPED, globalSetup: 'test/support/build-once.ts', maxWorkers: 1, sequence: { groupOrder: 1 } }
+      }
     ]
   }
 })
