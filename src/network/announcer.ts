@@ -11,7 +11,7 @@ import { createLevels } from './levels.ts'
 export interface Announcer {
   start(): Promise<void>
   stop(): Promise<void>
-  /** Something changed: announces it shortly, several calls at once; after some such announcements, {@link PRESENCE_BURST}, they have a second between them. */
+  /** Something changed: announces it shortly, several calls at once; after {@link PRESENCE_BURST} of these they have {@link PRESENCE_AGAIN_MS} between them. */
   announceSoon(): void
   /** The presence last signed, or one signed now; for who asks directly. */
   current(): Promise<Verified<Envelope>>

@@ -48,11 +48,11 @@ export const MAX_ADDRESSES = 16
 /** A presence with all its addresses and tags stays far below; bounds the presence table. */
 export const MAX_PRESENCE_BYTES = 8 * 1024
 
-/** Presences that a node says at once for newcomers and changes, beside those at intervals: in calm each is told within 50 ms. */
-export const PRESENCE_BURST = 4
+/** Presences that a node says at once for newcomers and changes, beside those at intervals: in calm each is told within 50 ms, so that who asks around misses nobody. */
+export const PRESENCE_BURST = 16
 
-/** Between two more of them: whoever subscribes again and again must not make all nodes verify twenty a second. A roll call waits longer than that. */
-export const PRESENCE_AGAIN_MS = 1_000
+/** Between two more of them: whoever subscribes again and again must not make all nodes verify twenty a second. */
+export const PRESENCE_AGAIN_MS = 250
 
 /** Command sets that a presence sums up, 90 bytes each; with all else at its largest it stays below {@link MAX_PRESENCE_BYTES}. */
 export const MAX_DIGESTS = 32
