@@ -1,10 +1,9 @@
 import { withBitswap, type BitswapBlockBrokerInit } from '@helia/bitswap'
 import type { AbortOptions, Libp2p, PeerId, StreamHandler, StreamHandlerOptions } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
-import { identity } from 'multiformats/hashes/identity'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 import { guardFields } from '../network/field-guard.ts'
-import { MAX_BITSWAP_FIELDS, MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
+import { MAX_BITSWAP_CID_BYTES, MAX_BITSWAP_FIELDS, MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
 import type { Shape } from '../protocol/protobuf-frames.ts'
 import { ContentError } from './errors.ts'
 import type { Outlet, Streams } from './streams.ts'
@@ -30,15 +29,14 @@ export const BITSWAP = '/ipfs/bitswap/1.2.0'
 
 /** A bitswap message: wants, blocks, and words on whether blocks are there. */
 export const MESSAGE: Shape = {
-  1: { 1: { 1: 'bytes', 2: 'number', 3: 'number', 4: 'number', 5: 'number' }, 2: 'number' },
-  3: { 1: 'bytes', 2: 'bytes' },
-  4: { 1: 'bytes', 2: 'number' },
+  1: { 1: { 1: MAX_BITSWAP_CID_BYTES, 2: 'number', 3: 'number', 4: 'number', 5: 'number' }, 2: 'number' },
+  3: { 1: MAX_BITSWAP_CID_BYTES, 2: 'bytes' },
+  4: { 1: MAX_BITSWAP_CID_BYTES, 2: 'number' },
   5: 'number'
 }
 
-const HASHERS: ReadonlyMap<number, unknown> = new Map<number, unknown>(
-  [sha256, sha512, identity].map((hasher) => [hasher.code, hasher] as const)
-)
+/** Not identity: nobody needs such a block from others, and bitswap would make a name of all its bytes. */
+const HASHERS: ReadonlyMap<number, unknown> = new Map<number, unknown>([sha256, sha512].map((hasher) => [hasher.code, hasher] as const))
 
 /** Wants go out with what the event loop holds ready: small pins wait for nothing else. */
 const WANTLIST_DEBOUNCE_MS = 2

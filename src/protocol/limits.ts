@@ -153,8 +153,14 @@ export const MAX_FETCHES = 64
 /** Wants that a peer may leave with us: its blocks are read into memory when they are sent. */
 export const MAX_PEER_WANTS = 512
 
-/** Fields of one bitswap message, 5,000 wants and more: blocks of two bytes each, 4 MiB of them, would hold a process for seconds and take 1.7 GB. */
-export const MAX_BITSWAP_FIELDS = 32_768
+/**
+ * Fields of one bitswap message: 2,700 wants that say all they can, where Kubo remembers 1,024 of a peer and our nodes have 1,536 under way.
+ * Each may take some 3 µs, a message 50 ms; blocks of two bytes each, 4 MiB of them, would hold a process for seconds and take 1.7 GB.
+ */
+export const MAX_BITSWAP_FIELDS = 16_384
+
+/** A CID in a bitswap message, as in Kubo, which ignores longer ones; bitswap makes a name of each, and one of 4 MB takes a second and 400 MB. */
+export const MAX_BITSWAP_CID_BYTES = 168
 
 /** Bytes left free on the disk: the databases beside the blocks must go on writing. */
 export const DISK_RESERVE_BYTES = 64 * 1024 * 1024

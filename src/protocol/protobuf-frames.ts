@@ -6,15 +6,15 @@ import { InvalidMessageError } from './errors.ts'
 
 /**
  * The fields of a message by number; others are skipped, and each counts as one. Every message must be named that the decoder knows: it may
- * read on behind the end of one that is not sound, and find there what was not counted.
+ * read on behind the end of one that is not sound, and find there what was not counted. A number is that of bytes which the field may have.
  */
 export interface Shape {
-  readonly [field: number]: 'number' | 'bytes' | Shape
+  readonly [field: number]: 'number' | 'bytes' | number | Shape
 }
 
 /** The counter of one stream. */
 export interface FieldCounter {
-  /** Goes on with these bytes. Throws {@link InvalidMessageError}: `size` for a message of too many fields, `encoding` for what is none. */
+  /** Goes on with these bytes. Throws {@link InvalidMessageError}: `size` for a message of too many fields or one that is too long, `encoding` for what is none. */
   take(bytes: Uint8Array): void
 }
 
@@ -30,6 +30,7 @@ export function createFieldCounter(shape: Shape, most: number): FieldCounter {
   const within: { readonly shape: Shape; left: number }[] = []
   let reading: Reading = 'frame'
   let inside: Shape | undefined
+  let longest = Infinity
   let value = 0
   let bytesRead = 0
   let skip = 0
@@ -67,6 +68,7 @@ export function createFieldCounter(shape: Shape, most: number): FieldCounter {
     const known = within.at(-1)?.shape[Math.floor(tag / 8)]
     if (known !== undefined && wire !== (known === 'number' ? WIRE.number : WIRE.bytes)) refuse('a field of another type')
     inside = typeof known === 'object' ? known : undefined
+    longest = typeof known === 'number' ? known : Infinity
     if (wire === WIRE.number) reading = 'number'
     else if (wire === WIRE.bytes) reading = 'length'
     else if (wire === WIRE.eight) pass(8)
@@ -81,6 +83,7 @@ export function createFieldCounter(shape: Shape, most: number): FieldCounter {
     } else if (reading === 'tag') onTag(value)
     else if (reading === 'number') leave()
     else if (inside !== undefined) enter(inside, value)
+    else if (value > longest) throw new InvalidMessageError('size', `a field of more than ${longest} bytes`)
     else pass(value)
   }
 

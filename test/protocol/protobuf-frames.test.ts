@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest'
 import { createFieldCounter, type Shape } from '../../src/protocol/protobuf-frames.ts'
 
-const SHAPE: Shape = { 1: { 1: 'bytes', 2: 'number' }, 2: 'bytes', 3: 'number' }
+const SHAPE: Shape = { 1: { 1: 'bytes', 2: 'number' }, 2: 'bytes', 3: 'number', 4: 2 }
 const bytes = (hex: string): Uint8Array => new Uint8Array(Buffer.from(hex.replaceAll(' ', ''), 'hex'))
 
 /** The error code of what a counter says to these bytes, in pieces of each size. */
@@ -31,7 +31,10 @@ describe('counts', () => {
     ['no fields in what is bytes', '0c 120a 0a00 0a00 0a00 0a00 0a00', 'taken'],
     ['fields that it does not know, of each type', '13 7801 7900000000000000 00 7a00 7d00000000', 'taken'],
     ['each message by itself', '02 1200 02 1200 02 1200 02 1200 02 1200', 'taken'],
-    ['what goes on', '08 1200', 'taken']
+    ['what goes on', '08 1200', 'taken'],
+    ['bytes as long as they may be', '04 22020000', 'taken'],
+    ['one byte more, before it is there', '02 2203', 'size'],
+    ['the next field by its own length', '09 22020000 1203000000', 'taken']
   ])('%s', (_, hex, verdict) => {
     expect(judge(hex)).toBe(verdict)
   })

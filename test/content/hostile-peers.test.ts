@@ -1,0 +1,75 @@
+/** Bitswap peers that cost as much as they can. */
+import type { Connection, Stream } from '@libp2p/interface'
+import { CID } from 'multiformats/cid'
+import * as raw from 'multiformats/codecs/raw'
+import * as Digest from 'multiformats/hashes/digest'
+import { expect, onTestFinished, test } from 'vitest'
+import { BITSWAP, type BlockSource } from '../../src/content/bitswap.ts'
+import { createExchange } from '../../src/content/exchange.ts'
+import { checkHash } from '../../src/content/multihash.ts'
+import { MAX_BITSWAP_CID_BYTES } from '../../src/protocol/limits.ts'
+import { delimited } from '../fuzz/mutate-protobuf.ts'
+import { until } from '../network/helpers.ts'
+import { leaf } from '../support/dags.ts'
+import { makeHost } from '../support/libp2p.ts'
+
+const NOTHING: BlockSource = { has: async () => false, read: async () => undefined }
+const { signal } = new AbortController()
+
+const field = (number: number, bytes: Uint8Array): Uint8Array => Buffer.concat([Uint8Array.of((number << 3) | 2), delimited(bytes)])
+const want = (cid: Uint8Array): Uint8Array => field(1, field(1, field(1, cid)))
+const word = (cid: Uint8Array): Uint8Array => field(4, field(1, cid))
+const block = (prefix: readonly number[], bytes: Uint8Array): Uint8Array =>
+  field(3, Buffer.concat([field(1, Uint8Array.from(prefix)), field(2, bytes)]))
+
+/** An exchange on a host of its own, and a way for strangers to it. */
+async function startVictim(blocks: BlockSource) {
+  const libp2p = await makeHost()
+  const exchange = createExchange({ libp2p, blocks })
+  await exchange.start()
+  onTestFinished(async () => {
+    await exchange.stop()
+    await libp2p.stop()
+  })
+  /** A stranger's connection; it takes bitswap streams as `onStream` says. */
+  async function stranger(onStream: (stream: Stream) => void = () => undefined): Promise<Connection> {
+    const host = await makeHost({ listen: false })
+    onTestFinished(() => host.stop())
+    await host.handle(BITSWAP, onStream)
+    return host.dial(libp2p.getMultiaddrs())
+  }
+  return { exchange, libp2p, stranger }
+}
+
+test.each([
+  ['a want', want],
+  ['a word', word],
+  ['the prefix of a block', (bytes: Uint8Array) => block([...bytes], new Uint8Array(0))]
+])('%s with a CID longer than any ends the stream', async (_, message) => {
+  const { stranger } = await startVictim(NOTHING)
+  const link = await stranger()
+  const stream = await link.newStream(BITSWAP)
+  stream.send(delimited(message(new Uint8Array(MAX_BITSWAP_CID_BYTES))))
+  await expect.poll(() => stream.writeBufferLength).toBe(0)
+  expect(stream.status).toBe('open')
+  stream.send(delimited(message(new Uint8Array(MAX_BITSWAP_CID_BYTES + 1))))
+  await until('the stream ends', () => stream.status === 'reset')
+})
+
+test('a block that is its own name is not looked at', async () => {
+  const { exchange, stranger } = await startVictim(NOTHING)
+  const link = await stranger()
+  const content = Uint8Array.of(1, 2, 3)
+  const inline = CID.createV1(raw.code, Digest.create(0, content))
+  const ordinary = await leaf('ordinary')
+  let isTaken = false
+  const gone = new AbortController()
+  const taken = exchange.fetch(inline, gone.signal).then(() => (isTaken = true))
+  taken.catch(() => undefined)
+  const fetched = exchange.fetch(ordinary.cid, signal)
+  const stream = await link.newStream(BITSWAP)
+  stream.send(delimited(Buffer.concat([block([1, raw.code, 0, 3], content), block([1, raw.code, 0x12, 32], ordinary.bytes)])))
+  expect(checkHash(ordinary.cid, await fetched)).toBe(true)
+  expect(isTaken).toBe(false)
+  gone.abort()
+})
