@@ -1,12 +1,12 @@
 import { withBitswap, type BitswapBlockBrokerInit } from '@helia/bitswap'
-import type { AbortOptions, Libp2p, PeerId, StreamHandler, StreamHandlerOptions } from '@libp2p/interface'
+import type { Libp2p, PeerId, Stream, StreamHandler, StreamHandlerOptions } from '@libp2p/interface'
 import type { CID } from 'multiformats/cid'
 import { sha256, sha512 } from 'multiformats/hashes/sha2'
 import { guardFields } from '../network/field-guard.ts'
 import { MAX_BITSWAP_CID_BYTES, MAX_BITSWAP_FIELDS, MAX_BLOCK_BYTES, MAX_PEER_WANTS } from '../protocol/limits.ts'
 import type { Shape } from '../protocol/protobuf-frames.ts'
 import { ContentError } from './errors.ts'
-import type { Outlet, Streams } from './streams.ts'
+import type { Streams } from './streams.ts'
 
 /** Where bitswap finds the blocks that peers ask for. */
 export interface BlockSource {
@@ -24,6 +24,9 @@ export interface Bitswap {
   stop(): Promise<void>
 }
 
+/** What bitswap writes to a peer with. */
+type Outlet = Pick<Stream, 'send' | 'onDrain' | 'closeRead' | 'close' | 'abort'>
+
 /** The protocol's name, see https://specs.ipfs.tech/bitswap-protocol/. */
 export const BITSWAP = '/ipfs/bitswap/1.2.0'
 
@@ -40,9 +43,6 @@ const HASHERS: ReadonlyMap<number, unknown> = new Map<number, unknown>([sha256, 
 
 /** Wants go out with what the event loop holds ready: small pins wait for nothing else. */
 const WANTLIST_DEBOUNCE_MS = 2
-
-/** A want-list is small; while one peer does not take it, no new want goes to anyone. */
-const SEND_TIMEOUT_MS = 3_000
 
 /**
  * Starts `@helia/bitswap` on our own libp2p host. The package hands its broker only to a Helia node, and a Helia node
@@ -67,8 +67,20 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
       register: libp2p.register.bind(libp2p),
       unregister: libp2p.unregister.bind(libp2p),
       getConnections: libp2p.getConnections.bind(libp2p),
-      // It would open a stream for every message.
-      dialProtocol: (peer: PeerId, _: unknown, { signal }: AbortOptions = {}): Promise<Outlet> => streams.to(peer, signal)
+      // It would open a stream for every message, and no want goes to anyone while one peer does not take its own.
+      dialProtocol: async (peer: PeerId): Promise<Outlet> => {
+        const outbox = streams.to(peer)
+        return {
+          send(message) {
+            outbox.send(message)
+            return true
+          },
+          onDrain: async () => undefined,
+          closeRead: async () => undefined,
+          close: async () => undefined,
+          abort: (err) => outbox.abort(err)
+        }
+      }
     },
     logger: libp2p.logger,
     routing: { findProviders: async function* () {} },
@@ -93,7 +105,8 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
   }
   const options: BitswapBlockBrokerInit & { maxWantListSize: number } = {
     sendWantlistDebounce: WANTLIST_DEBOUNCE_MS,
-    messageSendTimeout: SEND_TIMEOUT_MS,
+    // None of them waits for its peer.
+    messageSendConcurrency: Infinity,
     maxOutgoingMessageSize: MAX_BLOCK_BYTES,
     maxIncomingMessageSize: 2 * MAX_BLOCK_BYTES,
     // The documented option is spelled otherwise than the one that is read.

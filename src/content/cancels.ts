@@ -10,9 +10,6 @@ const MAX_ENTRIES = 1_000
 /** How long cancels wait for more of them. */
 const GATHER_MS = 20
 
-/** What a peer has to take a message. */
-const SEND_TIMEOUT_MS = 3_000
-
 /**
  * Tells peers which blocks are no longer wanted. `@helia/bitswap` never does, so that every peer that comes to hold a block
  * later would send it once more: a DAG pinned on three nodes would travel between each two of them.
@@ -29,12 +26,7 @@ export function createCancels(libp2p: Libp2p, streams: Streams) {
     for (const key of [...waiting.keys()].slice(0, MAX_ENTRIES)) waiting.delete(key)
     const message = encodeCancels(cids)
     // A cancel that is lost costs a block sent for nothing.
-    for (const peer of peers.values()) {
-      streams
-        .to(peer, AbortSignal.timeout(SEND_TIMEOUT_MS))
-        .then((outlet) => outlet.send(message))
-        .catch(() => undefined)
-    }
+    for (const peer of peers.values()) streams.to(peer).send(message)
     if (waiting.size > 0) timer = setTimeout(flush, 0)
   }
 

@@ -162,6 +162,12 @@ export const MAX_BITSWAP_FIELDS = 16_384
 /** A CID in a bitswap message, as in Kubo, which ignores longer ones; bitswap makes a name of each, and one of 4 MB takes a second and 400 MB. */
 export const MAX_BITSWAP_CID_BYTES = 168
 
+/** Messages that wait for a bitswap peer which takes none, wants for the most part, some 100 KB: the oldest go. */
+export const MAX_OUTBOX_MESSAGES = 256
+
+/** How long a bitswap peer may take nothing of what it is sent: 256 KiB at 100 kbit/s, on a link that tells only at the end. Nobody else waits for it meanwhile. */
+export const SEND_STALL_MS = 20_000
+
 /** Bytes left free on the disk: the databases beside the blocks must go on writing. */
 export const DISK_RESERVE_BYTES = 64 * 1024 * 1024
 

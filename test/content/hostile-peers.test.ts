@@ -1,9 +1,10 @@
 /** Bitswap peers that cost as much as they can. */
-import type { Connection, Stream } from '@libp2p/interface'
+import type { Connection, Libp2p, Stream } from '@libp2p/interface'
+import { multiaddr } from '@multiformats/multiaddr'
 import { CID } from 'multiformats/cid'
 import * as raw from 'multiformats/codecs/raw'
 import * as Digest from 'multiformats/hashes/digest'
-import { expect, onTestFinished, test } from 'vitest'
+import { expect, onTestFinished, test, vi } from 'vitest'
 import { BITSWAP, type BlockSource } from '../../src/content/bitswap.ts'
 import { createExchange } from '../../src/content/exchange.ts'
 import { checkHash } from '../../src/content/multihash.ts'
@@ -12,6 +13,8 @@ import { delimited } from '../fuzz/mutate-protobuf.ts'
 import { until } from '../network/helpers.ts'
 import { leaf } from '../support/dags.ts'
 import { makeHost } from '../support/libp2p.ts'
+import { makePinPeer } from '../support/pin-peer.ts'
+import { createTcpProxy } from '../support/tcp-proxy.ts'
 
 const NOTHING: BlockSource = { has: async () => false, read: async () => undefined }
 const { signal } = new AbortController()
@@ -21,6 +24,8 @@ const want = (cid: Uint8Array): Uint8Array => field(1, field(1, field(1, cid)))
 const word = (cid: Uint8Array): Uint8Array => field(4, field(1, cid))
 const block = (prefix: readonly number[], bytes: Uint8Array): Uint8Array =>
   field(3, Buffer.concat([field(1, Uint8Array.from(prefix)), field(2, bytes)]))
+
+const portOf = (libp2p: Libp2p): number => Number(libp2p.getMultiaddrs()[0]?.toString().split('/')[4])
 
 /** An exchange on a host of its own, and a way for strangers to it. */
 async function startVictim(blocks: BlockSource) {
@@ -32,11 +37,13 @@ async function startVictim(blocks: BlockSource) {
     await libp2p.stop()
   })
   /** A stranger's connection; it takes bitswap streams as `onStream` says. */
-  async function stranger(onStream: (stream: Stream) => void = () => undefined): Promise<Connection> {
+  async function stranger(onStream: (stream: Stream) => void = () => undefined, port = portOf(libp2p)): Promise<Connection> {
     const host = await makeHost({ listen: false })
     onTestFinished(() => host.stop())
     await host.handle(BITSWAP, onStream)
-    return host.dial(libp2p.getMultiaddrs())
+    const link = await host.dial(multiaddr(`/ip4/127.0.0.1/tcp/${port}`))
+    await expect.poll(async () => (await libp2p.peerStore.get(host.peerId)).protocols).toContain(BITSWAP)
+    return link
   }
   return { exchange, libp2p, stranger }
 }
@@ -72,4 +79,24 @@ test('a block that is its own name is not looked at', async () => {
   expect(checkHash(ordinary.cid, await fetched)).toBe(true)
   expect(isTaken).toBe(false)
   gone.abort()
+})
+
+test('a peer that takes nothing holds up no want', async () => {
+  const { exchange, libp2p, stranger } = await startVictim(NOTHING)
+  const proxy = await createTcpProxy(portOf(libp2p))
+  const honest = await makePinPeer()
+  const blocks = await Promise.all(['one', 'two', 'three'].map(leaf))
+  await honest.provide(blocks)
+  onTestFinished(async () => {
+    await honest.stop()
+    await proxy.close()
+  })
+  await stranger(undefined, proxy.port)
+  const [mute] = libp2p.getPeers()
+  await libp2p.dial(multiaddr(honest.origin))
+  proxy.freeze()
+  const opened = vi.spyOn(libp2p, 'dialProtocol')
+  for (const { cid } of blocks) await exchange.fetch(cid, signal)
+  const toMute = opened.mock.settledResults.filter((_, call) => String(opened.mock.calls[call]?.[0]) === String(mute))
+  expect(toMute.map(({ type }) => type)).toEqual(['incomplete'])
 })
