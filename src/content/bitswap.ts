@@ -7,10 +7,12 @@ import { MAX_BITSWAP_CID_BYTES, MAX_BITSWAP_FIELDS, MAX_BLOCK_BYTES, MAX_PEER_WA
 import type { Shape } from '../protocol/protobuf-frames.ts'
 import { ContentError } from './errors.ts'
 import type { Streams } from './streams.ts'
+import { serveInTurns } from './turns.ts'
 
 /** Where bitswap finds the blocks that peers ask for. */
 export interface BlockSource {
-  has(cid: CID): Promise<boolean>
+  /** The block's size; undefined when it is not here. */
+  size(cid: CID): Promise<number | undefined>
   /** The block's bytes; undefined when it is not here. */
   read(cid: CID): Promise<Uint8Array | undefined>
 }
@@ -86,7 +88,11 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
     routing: { findProviders: async function* () {} },
     // Any other error than this one leaves the peer's wants marked as being sent, for good.
     blockstore: {
-      has: (cid: CID) => blocks.has(cid).catch(() => false),
+      has: (cid: CID) =>
+        blocks.size(cid).then(
+          (size) => size !== undefined,
+          () => false
+        ),
       async *get(cid: CID) {
         const bytes = await blocks.read(cid).catch(() => undefined)
         if (bytes === undefined) throw Object.assign(new ContentError('not-found', `block ${cid} is not here`), { name: 'NotFoundError' })
@@ -116,5 +122,6 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
   withBitswap(helia as unknown as Parameters<typeof withBitswap>[0], options)
   await begin?.(helia)
   if (broker === undefined) throw new ContentError('failed', 'this version of @helia/bitswap does not hand out its broker')
+  serveInTurns(broker, { size: blocks.size, taken: streams.taken })
   return broker
 }

@@ -51,7 +51,7 @@ export function createContent(options: ContentOptions, ports: ContentPorts) {
     libp2p: ports.libp2p,
     blocks: {
       // Peers ask for far more than is here, and the index says no without a look at the disk.
-      has: async (cid) => isIdentity(cid) || (index.knows(blockKey(cid.multihash)) && (await store.has(cid))),
+      size: async (cid) => (isIdentity(cid) || index.knows(blockKey(cid.multihash)) ? store.size(cid) : undefined),
       read: store.read
     }
   })

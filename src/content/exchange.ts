@@ -40,7 +40,7 @@ export function createExchange(ports: { readonly libp2p: Libp2p; readonly blocks
   const cancels = createCancels(libp2p, streams)
   const gather = createGather(FEW_WANTS, GATHER_MS)
   const served: BlockSource = {
-    has: async (cid) => !fresh.has(blockKey(cid.multihash)) && (await blocks.has(cid)),
+    size: async (cid) => (fresh.has(blockKey(cid.multihash)) ? undefined : blocks.size(cid)),
     read: blocks.read
   }
   let bitswap: Bitswap | undefined

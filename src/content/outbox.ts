@@ -13,7 +13,7 @@ type Message = Parameters<Stream['send']>[0]
 export interface Outbox {
   /** Sends a message when the peer takes it; the oldest are dropped when it takes none. */
   send(message: Message): void
-  /** Resolves when the peer has taken all; rejects when it did not. */
+  /** Resolves when the peer has taken all that was sent so far; rejects when it did not. */
   taken(): Promise<void>
   /** Sends what is there, in a second at most, and closes the stream. */
   close(): Promise<void>
@@ -26,7 +26,8 @@ export function createOutbox(open: (signal: AbortSignal) => Promise<Stream>, onE
   const ended = new AbortController()
   const queue: Message[] = []
   let stream: Stream | undefined
-  let taken: PromiseWithResolvers<void> | undefined
+  const waiting: (PromiseWithResolvers<void> & { readonly upTo: number })[] = []
+  let all = 0
   let timer: ReturnType<typeof setTimeout> | undefined
   let unsentThen = 0
 
@@ -39,7 +40,7 @@ export function createOutbox(open: (signal: AbortSignal) => Promise<Stream>, onE
     clearTimeout(timer)
     ended.abort(reason)
     stream?.abort(reason)
-    taken?.reject(reason)
+    for (const { reject } of waiting) reject(reason)
     onEnd()
   }
 
@@ -49,6 +50,7 @@ export function createOutbox(open: (signal: AbortSignal) => Promise<Stream>, onE
     if (stream === undefined) end(new Error('closed'))
     // One that was closed in order is not reset: its peer may not have read all yet.
     else await stream.close({ signal: AbortSignal.timeout(withinMs) }).catch(end)
+    for (const { resolve } of waiting) resolve()
   }
 
   function rest(ms: number, then: () => void): void {
@@ -65,12 +67,12 @@ export function createOutbox(open: (signal: AbortSignal) => Promise<Stream>, onE
     } catch (err) {
       return end(err as Error)
     }
+    const left = unsent()
+    while (waiting[0] !== undefined && waiting[0].upTo <= all - left) waiting.shift()?.resolve()
     if (isFree()) {
-      taken?.resolve()
-      taken = undefined
       rest(IDLE_MS, () => void close(IDLE_MS))
-    } else if (unsent() <= unsentThen - PROGRESS_BYTES) {
-      unsentThen = unsent()
+    } else if (left <= unsentThen - PROGRESS_BYTES) {
+      unsentThen = left
       rest(SEND_STALL_MS, stall)
     }
   }
@@ -90,6 +92,7 @@ export function createOutbox(open: (signal: AbortSignal) => Promise<Stream>, onE
     send(message) {
       const wasFree = isFree()
       queue.push(message)
+      all += message.byteLength
       if (queue.length > MAX_OUTBOX_MESSAGES) queue.shift()
       pump()
       if (isFree()) return
@@ -101,9 +104,10 @@ export function createOutbox(open: (signal: AbortSignal) => Promise<Stream>, onE
 
     async taken() {
       ended.signal.throwIfAborted()
-      if (queue.length === 0 && isFree()) return
-      taken ??= Promise.withResolvers()
-      await taken.promise
+      if (isFree()) return
+      const wait = { ...Promise.withResolvers<void>(), upTo: all }
+      waiting.push(wait)
+      await wait.promise
     },
 
     close: () => close(1_000),

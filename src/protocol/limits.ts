@@ -150,7 +150,13 @@ export const WALK_WIDTH = 24
 /** Blocks on their way from peers at a time, all pins together: 16 MiB of the usual 256 KiB blocks in memory. */
 export const MAX_FETCHES = 64
 
-/** Wants that a peer may leave with us: its blocks are read into memory when they are sent. */
+/** Bytes of blocks that a peer is sent before it has taken them, as in Kubo; one block at least, and less until it has taken as much. */
+export const MAX_TURN_BYTES = 1024 * 1024
+
+/** Bytes of blocks in memory for all peers that took as much before, and as many for those that did not: 32 turns, 128 of the usual blocks. */
+export const MAX_SERVED_BYTES = 32 * 1024 * 1024
+
+/** Wants that a peer may leave with us: twenty pins with {@link WALK_WIDTH} each. */
 export const MAX_PEER_WANTS = 512
 
 /**

@@ -16,7 +16,7 @@ import { makeHost } from '../support/libp2p.ts'
 import { makePinPeer } from '../support/pin-peer.ts'
 import { createTcpProxy } from '../support/tcp-proxy.ts'
 
-const NOTHING: BlockSource = { has: async () => false, read: async () => undefined }
+const NOTHING: BlockSource = { size: async () => undefined, read: async () => undefined }
 const { signal } = new AbortController()
 
 const field = (number: number, bytes: Uint8Array): Uint8Array => Buffer.concat([Uint8Array.of((number << 3) | 2), delimited(bytes)])
@@ -99,4 +99,33 @@ test('a peer that takes nothing holds up no want', async () => {
   for (const { cid } of blocks) await exchange.fetch(cid, signal)
   const toMute = opened.mock.settledResults.filter((_, call) => String(opened.mock.calls[call]?.[0]) === String(mute))
   expect(toMute.map(({ type }) => type)).toEqual(['incomplete'])
+})
+
+test('of what a peer wants and does not take two turns are read, and others get theirs', async () => {
+  const blocks = new Map<string, Uint8Array>()
+  const wants: Uint8Array[] = []
+  const cids: CID[] = []
+  for (let seed = 0; seed < 40; seed++) {
+    const { cid, bytes } = await leaf(new Uint8Array(256 * 1024).fill(seed))
+    blocks.set(String(cid), bytes)
+    cids.push(cid)
+    wants.push(field(1, field(1, cid.bytes)))
+  }
+  let reads = 0
+  const { libp2p, stranger } = await startVictim({
+    size: async (cid) => blocks.get(String(cid))?.byteLength,
+    async read(cid) {
+      reads++
+      return blocks.get(String(cid))
+    }
+  })
+  const link = await stranger((stream) => stream.pause())
+  const stream = await link.newStream(BITSWAP)
+  stream.send(delimited(field(1, Buffer.concat(wants))))
+  await until('something is read', () => reads > 0)
+  const honest = await startVictim(NOTHING)
+  await honest.libp2p.dial(libp2p.getMultiaddrs())
+  await Promise.all(cids.map((cid) => honest.exchange.fetch(cid, signal)))
+  // The first fits the window of the stream, more or less.
+  expect(reads - cids.length).toBeLessThanOrEqual(3)
 })

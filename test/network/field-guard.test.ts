@@ -23,7 +23,7 @@ const CONTENT = atMost(2 * MAX_BLOCK_BYTES)
 /** The stream on which a peer has sent this to a node, which has read what the peer said after it. */
 async function send(protocol: string, message: Uint8Array): Promise<Stream> {
   const node = await startPeer()
-  const exchange = createExchange({ libp2p: node.host.libp2p, blocks: { has: async () => false, read: async () => undefined } })
+  const exchange = createExchange({ libp2p: node.host.libp2p, blocks: { size: async () => undefined, read: async () => undefined } })
   await exchange.start()
   const peer = await createHost({ privateKey: await freshHostKey(), listen: [] })
   await peer.start()

@@ -96,7 +96,7 @@ export async function createOperator(options: { readonly network: string; readon
   const exchange = createExchange({
     libp2p: host.libp2p as Libp2p,
     blocks: {
-      has: async ({ multihash }) => blocks.has(blockKey(multihash)),
+      size: async ({ multihash }) => blocks.get(blockKey(multihash))?.byteLength,
       async read({ multihash }) {
         const key = blockKey(multihash)
         const bytes = blocks.get(key)

@@ -118,9 +118,9 @@ async function startExchanges(): Promise<Victim> {
   assert.ok(host !== undefined && honest !== undefined)
   await Promise.all([host.start(), honest.start()])
   const here = new Map<string, Uint8Array>()
-  const blocks = { has: async (cid: CID) => here.has(cid.toString()), read: async (cid: CID) => here.get(cid.toString()) }
+  const blocks = { size: async (cid: CID) => here.get(cid.toString())?.byteLength, read: async (cid: CID) => here.get(cid.toString()) }
   const served = createExchange({ libp2p: host.libp2p, blocks })
-  const asking = createExchange({ libp2p: honest.libp2p, blocks: { has: async () => false, read: async () => undefined } })
+  const asking = createExchange({ libp2p: honest.libp2p, blocks: { size: async () => undefined, read: async () => undefined } })
   await Promise.all([served.start(), asking.start()])
   const [address = ''] = host.addresses()
   await honest.libp2p.dial(multiaddr(address))
