@@ -60,6 +60,8 @@ describe('holding', () => {
 
   test('a link that falls silent is noticed and dialled again', async () => {
     await using node = await startPeer()
+    // Else the old link, of whose end nobody told it, is the one that it goes on with.
+    await using _links = await startLinks(node)
     const proxy = await createTcpProxy(portOf(node.address))
     try {
       await using peer = await startPeer({ listen: [] })
