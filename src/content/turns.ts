@@ -39,19 +39,22 @@ export interface TurnPorts {
 
 /**
  * Has the broker serve in turns: as many bytes as the peer has shown to take, {@link MAX_TURN_BYTES} at most, one block at least.
- * What no peer has shown to take has a budget of its own, so that peers that take nothing hold up others of their kind, and nobody else.
+ * What a peer has not shown to take is of another budget, and of a third one where it did not take the last: peers that take nothing hold
+ * up others of their kind, and nobody else.
  */
 export function serveInTurns(broker: object, ports: TurnPorts): void {
   const ledgers = (broker as Ledgers).bitswap?.peerWantLists?.ledgerMap
   if (ledgers === undefined) throw new ContentError('failed', 'this version of @helia/bitswap keeps its ledgers elsewhere')
   const shown = createBudget(MAX_SERVED_BYTES)
   const unproven = createBudget(MAX_SERVED_BYTES)
+  const failed = createBudget(MAX_SERVED_BYTES)
 
   function wrap(ledger: Ledger): void {
     const { peerId, wants } = ledger
     const add = ledger.addWants.bind(ledger)
     const send = ledger.sendBlocksToPeer.bind(ledger)
     let credit = 0
+    let hasFailed = false
     let last = { over: Promise.resolve() }
 
     /** Sends these wants and no others. */
@@ -66,16 +69,20 @@ export function serveInTurns(broker: object, ports: TurnPorts): void {
 
     /** Sends a turn; what it gives resolves when the peer has taken it, or has not. */
     async function take(turn: ReadonlySet<Want>, bytes: number, options: unknown): Promise<{ over: Promise<void> }> {
-      const release = await (bytes <= credit ? shown : unproven).take(bytes)
+      // Who has taken nothing yet has one turn in memory.
+      if (credit === 0) await last.over
+      const release = await (bytes <= credit ? shown : hasFailed ? failed : unproven).take(bytes)
       const over = sendOnly(turn, options)
         .then(() => (bytes > 0 ? ports.taken(peerId) : undefined))
         .then(
           () => {
             credit = Math.min(credit + bytes, MAX_TURN_BYTES)
+            hasFailed &&= bytes === 0
           },
           () => {
             // What was lost is asked for again.
             credit = 0
+            hasFailed = true
           }
         )
         .finally(release)

@@ -153,7 +153,7 @@ export const MAX_FETCHES = 64
 /** Bytes of blocks that a peer is sent before it has taken them, as in Kubo; one block at least, and less until it has taken as much. */
 export const MAX_TURN_BYTES = 1024 * 1024
 
-/** Bytes of blocks in memory for all peers that took as much before, and as many for those that did not: 32 turns, 128 of the usual blocks. */
+/** Bytes of blocks in memory for all peers that took as much before, as many for new ones, and for those that did not take the last: 128 of the usual blocks. */
 export const MAX_SERVED_BYTES = 32 * 1024 * 1024
 
 /** Wants that a peer may leave with us: twenty pins with {@link WALK_WIDTH} each. */

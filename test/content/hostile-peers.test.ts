@@ -101,7 +101,7 @@ test('a peer that takes nothing holds up no want', async () => {
   expect(toMute.map(({ type }) => type)).toEqual(['incomplete'])
 })
 
-test('of what a peer wants and does not take two turns are read, and others get theirs', async () => {
+test('of what a peer wants and does not take a turn is read, and others get theirs', async () => {
   const blocks = new Map<string, Uint8Array>()
   const wants: Uint8Array[] = []
   const cids: CID[] = []
