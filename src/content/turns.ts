@@ -8,6 +8,9 @@ import { MAX_SERVED_BYTES, MAX_TURN_BYTES } from '../protocol/limits.ts'
 import { createBudget } from './budget.ts'
 import { ContentError } from './errors.ts'
 
+/** A turn that takes longer is followed by smaller ones. */
+const QUICK_MS = 2_500
+
 interface Want {
   readonly cid: CID
   /** Only what has the status `want` is sent. */
@@ -38,7 +41,7 @@ export interface TurnPorts {
 }
 
 /**
- * Has the broker serve in turns: as many bytes as the peer has shown to take, {@link MAX_TURN_BYTES} at most, one block at least.
+ * Has the broker serve in turns: as many bytes as the peer has shown to take soon, {@link MAX_TURN_BYTES} at most, one block at least.
  * What a peer has not shown to take is of another budget, and of a third one where it did not take the last: peers that take nothing hold
  * up others of their kind, and nobody else.
  */
@@ -72,11 +75,14 @@ export function serveInTurns(broker: object, ports: TurnPorts): void {
       // Who has taken nothing yet has one turn in memory.
       if (credit === 0) await last.over
       const release = await (bytes <= credit ? shown : hasFailed ? failed : unproven).take(bytes)
+      const began = performance.now()
       const over = sendOnly(turn, options)
         .then(() => (bytes > 0 ? ports.taken(peerId) : undefined))
         .then(
           () => {
-            credit = Math.min(credit + bytes, MAX_TURN_BYTES)
+            // Other bitswaps give up a message that takes ten seconds.
+            const isQuick = performance.now() - began < QUICK_MS
+            credit = isQuick ? Math.min(credit + bytes, MAX_TURN_BYTES) : credit / 2
             hasFailed &&= bytes === 0
           },
           () => {

@@ -150,8 +150,8 @@ export const WALK_WIDTH = 24
 /** Blocks on their way from peers at a time, all pins together: 16 MiB of the usual 256 KiB blocks in memory. */
 export const MAX_FETCHES = 64
 
-/** Bytes of blocks that a peer is sent before it has taken them, as in Kubo; one block at least, and less until it has taken as much. */
-export const MAX_TURN_BYTES = 1024 * 1024
+/** Bytes of blocks that a peer is sent at a time: half of it costs a tenth of the speed. One block at least, and less until it has taken as much. */
+export const MAX_TURN_BYTES = 2 * 1024 * 1024
 
 /** Bytes of blocks in memory for all peers that took as much before, as many for new ones, and for those that did not take the last: 128 of the usual blocks. */
 export const MAX_SERVED_BYTES = 32 * 1024 * 1024
