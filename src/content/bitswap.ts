@@ -43,6 +43,9 @@ export const MESSAGE: Shape = {
 /** Not identity: nobody needs such a block from others, and bitswap would make a name of all its bytes. */
 const HASHERS: ReadonlyMap<number, unknown> = new Map<number, unknown>([sha256, sha512].map((hasher) => [hasher.code, hasher] as const))
 
+/** What a message takes besides its block, at most. */
+const MESSAGE_BYTES = 1_024
+
 /** Wants go out with what the event loop holds ready: small pins wait for nothing else. */
 const WANTLIST_DEBOUNCE_MS = 2
 
@@ -50,7 +53,8 @@ const WANTLIST_DEBOUNCE_MS = 2
  * Starts `@helia/bitswap` on our own libp2p host. The package hands its broker only to a Helia node, and a Helia node
  * brings stores, keychain and DNS that nothing here uses; so this is the part of one that the broker asks for.
  */
-export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: BlockSource): Promise<Bitswap> {
+export async function startBitswap(libp2p: Libp2p, streams: Streams, source: BlockSource): Promise<Bitswap> {
+  const blocks = servable(source)
   let broker: Bitswap | undefined
   let begin: ((helia: unknown) => Promise<void> | void) | undefined
   const helia = {
@@ -113,7 +117,8 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
     sendWantlistDebounce: WANTLIST_DEBOUNCE_MS,
     // None of them waits for its peer.
     messageSendConcurrency: Infinity,
-    maxOutgoingMessageSize: MAX_BLOCK_BYTES,
+    // A block that does not fit would be split from what is around it without end.
+    maxOutgoingMessageSize: MAX_BLOCK_BYTES + MESSAGE_BYTES,
     maxIncomingMessageSize: 2 * MAX_BLOCK_BYTES,
     // The documented option is spelled otherwise than the one that is read.
     maxWantlistSize: MAX_PEER_WANTS,
@@ -124,4 +129,18 @@ export async function startBitswap(libp2p: Libp2p, streams: Streams, blocks: Blo
   if (broker === undefined) throw new ContentError('failed', 'this version of @helia/bitswap does not hand out its broker')
   serveInTurns(broker, { size: blocks.size, taken: streams.taken })
   return broker
+}
+
+/** What is larger than any peer takes counts as not here. */
+function servable({ size, read }: BlockSource): BlockSource {
+  return {
+    async size(cid) {
+      const bytes = await size(cid)
+      return bytes === undefined || bytes > MAX_BLOCK_BYTES ? undefined : bytes
+    },
+    async read(cid) {
+      const bytes = await read(cid)
+      return bytes === undefined || bytes.byteLength > MAX_BLOCK_BYTES ? undefined : bytes
+    }
+  }
 }

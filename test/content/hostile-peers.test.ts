@@ -8,7 +8,7 @@ import { expect, onTestFinished, test, vi } from 'vitest'
 import { BITSWAP, type BlockSource } from '../../src/content/bitswap.ts'
 import { createExchange } from '../../src/content/exchange.ts'
 import { checkHash } from '../../src/content/multihash.ts'
-import { MAX_BITSWAP_CID_BYTES } from '../../src/protocol/limits.ts'
+import { MAX_BITSWAP_CID_BYTES, MAX_BLOCK_BYTES } from '../../src/protocol/limits.ts'
 import { delimited } from '../fuzz/mutate-protobuf.ts'
 import { until } from '../network/helpers.ts'
 import { leaf } from '../support/dags.ts'
@@ -128,4 +128,18 @@ test('of what a peer wants and does not take a turn is read, and others get thei
   await Promise.all(cids.map((cid) => honest.exchange.fetch(cid, signal)))
   // The first fits the window of the stream, more or less.
   expect(reads - cids.length).toBeLessThanOrEqual(3)
+})
+
+test('a block of the largest size is served, and a larger one ends nothing', async () => {
+  const largest = await leaf(new Uint8Array(MAX_BLOCK_BYTES))
+  const beyond = await leaf(new Uint8Array(MAX_BLOCK_BYTES + 64 * 1024))
+  const blocks = new Map([largest, beyond].map(({ cid, bytes }) => [String(cid), bytes]))
+  const { libp2p } = await startVictim({
+    size: async (cid) => blocks.get(String(cid))?.byteLength,
+    read: async (cid) => blocks.get(String(cid))
+  })
+  const honest = await startVictim(NOTHING)
+  await honest.libp2p.dial(libp2p.getMultiaddrs())
+  await expect(honest.exchange.fetch(beyond.cid, AbortSignal.timeout(500))).rejects.toThrow()
+  expect(checkHash(largest.cid, await honest.exchange.fetch(largest.cid, signal))).toBe(true)
 })
