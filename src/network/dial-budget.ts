@@ -1,8 +1,9 @@
 /** How often machines are dialled on somebody's word: whoever signs presences, or commands, must not aim all nodes at a machine of his choice. */
-import { multiaddr } from '@multiformats/multiaddr'
+import { multiaddr, type Multiaddr } from '@multiformats/multiaddr'
 import type { Clock } from '../protocol/clock.ts'
 import { HEARSAY_DIAL_MS, MAX_HEARSAY_DIALS, MAX_HEARSAY_HOSTS } from '../protocol/limits.ts'
 import { createLevels } from './levels.ts'
+import { ipIn } from './origin.ts'
 
 /** A budget for each machine, by its IP address, whatever the port, the peer and the transport. */
 export interface DialBudget {
@@ -33,24 +34,24 @@ export function createDialBudget(options: { readonly names: boolean }, ports: { 
   }
 }
 
-/** An IPv4 address is the same machine in IPv6 dress. With a zone there is none: whoever says it means a network of his own. */
+/** With a zone an address is no machine: whoever says it means a network of his own. */
 function machineIn(address: string): string | undefined {
-  const [first] = components(address)
-  if (first?.name === 'ip4') return first.value
-  if (first?.name !== 'ip6') return undefined
-  const [, high, low] = /^::ffff:([\da-f]{1,4}):([\da-f]{1,4})$/.exec(first.value ?? '') ?? []
-  if (high === undefined || low === undefined) return first.value
-  return [high, low].flatMap((half) => [Number.parseInt(half, 16) >> 8, Number.parseInt(half, 16) & 255]).join('.')
+  const parsed = parse(address)
+  return /^ip[46]$/.test(firstIn(parsed)) ? ipIn(parsed as Multiaddr) : undefined
 }
 
 function isNamed(address: string): boolean {
-  return components(address)[0]?.name.startsWith('dns') === true
+  return firstIn(parse(address)).startsWith('dns')
 }
 
-function components(address: string): ReturnType<ReturnType<typeof multiaddr>['getComponents']> {
+function firstIn(address: Multiaddr | undefined): string {
+  return address?.getComponents()[0]?.name ?? ''
+}
+
+function parse(text: string): Multiaddr | undefined {
   try {
-    return multiaddr(address).getComponents()
+    return multiaddr(text)
   } catch {
-    return []
+    return undefined
   }
 }

@@ -20,6 +20,7 @@ import { NetworkError } from './errors.ts'
 import type { FrameStream } from './frames.ts'
 import type { Host } from './host.ts'
 import { createStreamServer, IDLE_MS, type StreamServer } from './streams.ts'
+import { createTurns } from './turns.ts'
 
 /** Protocol id of the sync stream. */
 export const SYNC_PROTOCOL = '/pinsub/sync/1'
@@ -62,23 +63,7 @@ export function createSyncServer(
 ): SyncServer {
   const { host, source, clock, isKnown = () => false } = ports
   const { maxStreams = 16, maxStreamsPerPeer = 2, maxStrangerStreams = 6, idleMs = IDLE_MS } = options
-
-  let turn = Promise.resolve()
-
-  /** Strangers take turns, with a rest as long as the last answer took: all together they never get more than half of this process. */
-  const inTurn = async (peer: NodeId, work: () => SyncAnswer): Promise<SyncAnswer> => {
-    if (isKnown(peer)) return work()
-    const before = turn
-    const { promise, resolve } = Promise.withResolvers<void>()
-    turn = promise
-    await before
-    const began = clock.now()
-    try {
-      return work()
-    } finally {
-      clock.after(Math.max(0, clock.now() - began), resolve)
-    }
-  }
+  const turns = createTurns({ clock, isKnown })
 
   const serve = async (frames: FrameStream, peer: NodeId): Promise<void> => {
     const late = (): void => frames.abort(new NetworkError('timeout', `a pull that takes more than ${MAX_SYNC_STREAM_MS / 60_000} minutes`))
@@ -87,7 +72,7 @@ export function createSyncServer(
       for (let asks = 0; ; asks++) {
         const bytes = await frames.read()
         if (bytes === undefined) return
-        const reply = asks < MAX_SYNC_ASKS ? await inTurn(peer, () => answer(decodeSyncAsk(bytes))) : busy
+        const reply = asks < MAX_SYNC_ASKS ? await turns.take(peer, async () => answer(decodeSyncAsk(bytes))) : busy
         await frames.write(encodeSyncAnswer(reply))
         if (reply.answer === 'error') return
       }
