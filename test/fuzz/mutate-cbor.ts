@@ -3,6 +3,7 @@ import * as dagCbor from '@ipld/dag-cbor'
 import { CID } from 'multiformats/cid'
 import type { Random } from '../support/random.ts'
 import { mutateBytes } from './mutate-bytes.ts'
+import { SPECIAL_NAMES } from '../support/names.ts'
 
 /** A map that can hold a key twice, in any order. */
 class Pairs {
@@ -74,22 +75,7 @@ function placesOf(node: Node, put: (node: Node) => void, found: Place[] = []): r
 }
 
 /** Text that objects treat specially, and names of the protocol. */
-const WORDS = [
-  '__proto__',
-  'constructor',
-  'toString',
-  'hasOwnProperty',
-  '/',
-  'bytes',
-  'asCID',
-  'op',
-  'cid',
-  'v',
-  'network',
-  'pinset',
-  'at',
-  ''
-]
+const WORDS = [...SPECIAL_NAMES, 'v', 'network', 'pinset', 'at', '']
 
 const NUMBERS = [0, 1, -1, 23, 24, 255, 256, 65_535, 65_536, 2 ** 31, 2 ** 32, 2 ** 53 - 1, 2n ** 53n, 2n ** 64n - 1n, -(2n ** 64n)]
 

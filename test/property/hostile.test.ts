@@ -17,6 +17,7 @@ import { verifySignature } from '../../src/protocol/signature.ts'
 import { blobOfNodeId, keyBlob, parseKeyBase64, rawKey } from '../../src/protocol/ssh-key.ts'
 import { asVerified } from '../support/verified.ts'
 import { ackFields, author, commandFields, identityCid, NETWORK, presenceFields, rawCid, seedOf } from '../vectors/source/make.ts'
+import { SPECIAL_NAMES } from '../support/names.ts'
 import { RUNS } from './arbitrary.ts'
 
 /** Far above what any of it takes on a busy machine, far below work in the square of the length. */
@@ -45,24 +46,7 @@ const READERS: readonly [string, (bytes: Uint8Array) => unknown][] = [
   ['key blob', rawKey]
 ]
 
-const NAMES = [
-  '__proto__',
-  'constructor',
-  'toString',
-  'hasOwnProperty',
-  '/',
-  'bytes',
-  'asCID',
-  'op',
-  'cid',
-  'kind',
-  'v',
-  'states',
-  'rows',
-  'page',
-  'want',
-  'code'
-]
+const NAMES = [...SPECIAL_NAMES, 'kind', 'v', 'states', 'rows', 'page', 'want', 'code']
 const key = fc.oneof(fc.constantFrom(...NAMES), fc.string({ maxLength: 5 }))
 const leaf = fc.oneof(
   fc.constantFrom<unknown>(
