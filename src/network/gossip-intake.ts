@@ -8,7 +8,7 @@ import { MAX_GRAFT_BACKOFF_MS } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 import { isBy, isByNode, signatureName } from './gossip-messages.ts'
 import { hasLostItsScore } from './gossip-score.ts'
-import { createTurns } from './gossip-turns.ts'
+import { createGossipTurns } from './gossip-turns.ts'
 import type { LinkGuard } from './link-guard.ts'
 
 /** What it works with of gossipsub. */
@@ -24,7 +24,7 @@ export interface Taking {
 /**
  * Puts itself before gossipsub's handler of frames. Messages of a peer that lost its score are dropped; so are, as of no use, those that no
  * node can have signed, and those above what the guard lets a peer send. Copies go through, as they cost nothing. What is left is verified
- * in turns, see {@link createTurns}, and so are the frames of a stream one after the other. No peer asks to be left out of a mesh for longer
+ * in turns, see {@link createGossipTurns}, and so are the frames of a stream one after the other. No peer asks to be left out of a mesh for longer
  * than {@link MAX_GRAFT_BACKOFF_MS}.
  */
 export function guardIntake(
@@ -34,7 +34,7 @@ export function guardIntake(
 ): void {
   const { guard, hold } = ports
   const handle = gossip.handleReceivedRpc.bind(gossip)
-  const turns = createTurns(hold)
+  const turns = createGossipTurns(hold)
 
   const takeMessages = async (from: PeerId, messages: readonly RPC.Message[]): Promise<void> => {
     const peer = from.toString()

@@ -4,7 +4,7 @@ import { MAX_GOSSIP_TURN } from '../protocol/limits.ts'
 import type { NodeId } from '../protocol/ssh-key.ts'
 
 /** The turns of all peers. */
-export interface Turns {
+export interface GossipTurns {
   /** Resolves when one more message may be verified: {@link MAX_GOSSIP_TURN} in one turn of the event loop, in the order of asking. */
   next(): Promise<void>
   /** Reads a frame of a peer, whose streams are held while it waits for a turn, until all that came with it is read. */
@@ -12,7 +12,7 @@ export interface Turns {
 }
 
 /** Makes them; `hold` has what a peer sends wait at its end, or goes on. */
-export function createTurns(hold: (peer: NodeId, isHeld: boolean) => void): Turns {
+export function createGossipTurns(hold: (peer: NodeId, isHeld: boolean) => void): GossipTurns {
   /** Frames under way; a peer may have several streams. */
   const frames = new Map<NodeId, number>()
   const held = new Set<NodeId>()
